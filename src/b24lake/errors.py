@@ -1,0 +1,63 @@
+"""The one family of errors, split by what a run does next.
+
+B24LakeError
+    UsageError       a person typed or configured something wrong: nothing was done (exit code 2)
+    StopError        nothing can go on: wrong webhook, no tariff, portal gone, lake unwritable
+    StreamError      this stream cannot be read or written; the others go on
+        LockedError      ... because the webhook or its owner may not (scope, rights, plan)
+        PagingError      ... because going on would loop or lose rows
+    RetryError       a hiccup of network or portal: the same call again, after a pause
+        BusyError        ... because too many requests came in: slow down as well
+    RestError        one method used up its operating time: that method rests, others go on
+"""
+
+from __future__ import annotations
+
+
+class B24LakeError(Exception):
+    """Everything raised on purpose here: what happened, why, and what to do.
+
+    `code` is the portal's own error code where there is one ("" otherwise); no text ever holds a webhook's secret.
+    """
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", code: str = "") -> None:
+        self.what, self.why, self.fix, self.code = what, why, fix, code
+        super().__init__(". ".join(part.rstrip(".") for part in self._parts()) + ".")
+
+    def _parts(self) -> list[str]:
+        said = [self.what]
+        said += [f"Why: {self.why}"] if self.why else []
+        said += [f"Fix: {self.fix}"] if self.fix else []
+        return said
+
+
+class UsageError(B24LakeError):
+    """Wrong input; nothing was read and nothing written."""
+
+
+class StopError(B24LakeError):
+    """The whole run ends: no stream can be read or written."""
+
+
+class StreamError(B24LakeError):
+    """One stream ends; the others go on."""
+
+
+class LockedError(StreamError):
+    """The webhook, its owner or the portal's plan does not give access to this stream."""
+
+
+class PagingError(StreamError):
+    """The pages of a stream cannot be trusted: going on would loop or lose rows."""
+
+
+class RetryError(B24LakeError):
+    """A passing fault: the same call may succeed after a pause."""
+
+
+class BusyError(RetryError):
+    """The portal counted too many requests (QUERY_LIMIT_EXCEEDED)."""
+
+
+class RestError(B24LakeError):
+    """A method is blocked until its operating time sinks (OPERATION_TIME_LIMIT)."""

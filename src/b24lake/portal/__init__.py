@@ -1,0 +1,1 @@
+"""The Bitrix24 REST API: addresses, limits, replies. Knows no stream and no table."""

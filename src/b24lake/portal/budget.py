@@ -1,0 +1,84 @@
+"""The request bucket of one portal, shared by all programs of this machine through one small file."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+from b24lake.portal import limits
+from b24lake.portal.limits import Bucket, Plan
+
+
+class Budget:
+    """Waits before each request so that the portal never has to refuse one.
+
+    path    file that holds the bucket; None keeps it in this object (a portal nobody else reads)
+    plan    what the portal's tariff allows
+    clock   unix seconds, since several processes share it; `sleep` takes seconds
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        path: Path | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.plan, self.path, self.clock, self.sleep = plan, path, clock, sleep
+        self._own = Bucket()
+
+    def take(self) -> float:
+        """Wait for room, then count one request. Returns the seconds waited."""
+        waited = 0.0
+        while True:
+            with self._bucket() as bucket:
+                now = self.clock()
+                seconds = limits.wait(bucket.state, now, self.plan)
+                if seconds <= 0:
+                    bucket.state = limits.take(bucket.state, now, self.plan)
+                    return waited
+            self.sleep(seconds)
+            waited += seconds
+
+    def refused(self) -> None:
+        """Tell the bucket that the portal answered QUERY_LIMIT_EXCEEDED."""
+        with self._bucket() as bucket:
+            bucket.state = limits.refused(bucket.state, self.clock(), self.plan)
+
+    @contextmanager
+    def _bucket(self) -> Iterator[_Held]:
+        if self.path is None:
+            held = _Held(self._own)
+            yield held
+            self._own = held.state
+            return
+        with self.path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            held = _Held(_load(file))
+            yield held
+            file.seek(0)
+            file.truncate()
+            file.write(orjson.dumps(asdict(held.state)))
+
+
+class _Held:
+    """The bucket while its file is locked."""
+
+    def __init__(self, state: Bucket) -> None:
+        self.state = state
+
+
+def _load(file: IO[bytes]) -> Bucket:
+    file.seek(0)
+    try:
+        return Bucket(**orjson.loads(file.read()))
+    except (orjson.JSONDecodeError, TypeError):  # new, or cut off by a crash: begin with an empty bucket
+        return Bucket()

@@ -1,0 +1,190 @@
+"""The one door to the portal: HTTP requests with the portal's limits, redirects and passing faults taken care of."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+import urllib3
+
+from b24lake import __version__
+from b24lake.errors import B24LakeError, BusyError, RetryError, StopError, UsageError
+from b24lake.portal import phpquery, replies
+from b24lake.portal.budget import Budget
+from b24lake.portal.replies import Answer, Timing
+from b24lake.portal.webhook import Webhook
+
+MAX_COMMANDS = 50  # of one batch
+ATTEMPTS = 6  # of one request that fails in passing
+BUSY_ATTEMPTS = 20  # of one request that the portal refuses as one too many
+LONGEST_PAUSE = 30.0  # seconds between two attempts
+TIMEOUT = urllib3.Timeout(connect=15.0, read=75.0)  # the portal itself gives up after 60 s
+
+
+class Command(NamedTuple):
+    """One call of a REST method."""
+
+    method: str
+    params: Mapping[str, Any] = {}
+
+
+@dataclass(slots=True)
+class Counters:
+    """What this connection did so far."""
+
+    requests: int = 0
+    commands: int = 0
+    retries: int = 0
+    refused: int = 0  # answers of 503 QUERY_LIMIT_EXCEEDED
+    bytes: int = 0
+    waited: float = 0.0  # seconds spent waiting for room in the request bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch's answers by key, and the timing of the batch as a whole."""
+
+    answers: dict[str, Answer]
+    timing: Timing = field(default_factory=Timing)
+
+
+class Connection:
+    """Requests to one portal. Safe to use from several threads.
+
+    on_move   called with the new webhook when the portal redirects to another address
+    """
+
+    def __init__(
+        self,
+        webhook: Webhook,
+        budget: Budget,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+        on_move: Callable[[Webhook], None] = lambda _webhook: None,
+        connections: int = 8,
+    ) -> None:
+        self.webhook, self.budget, self.counters = webhook, budget, Counters()
+        self._sleep, self._chance, self._on_move = sleep, chance, on_move
+        self._pool = _pool(webhook, connections)
+        self._lock = threading.Lock()
+
+    def call(self, method: str, params: Mapping[str, Any] | None = None) -> Answer:
+        """One method by itself. Raises the member of the error family that the portal's refusal means."""
+        return self._attempts(method, orjson.dumps(params or {}))
+
+    def batch(self, commands: Mapping[str, Command], *, halt: bool = False) -> Batch:
+        """Up to 50 commands in one request, executed in the given order; keys must not be numbers.
+
+        An error of a single command is in its Answer; raised is only what hits the request as a whole.
+        """
+        cmd = {key: phpquery.command(*command) for key, command in commands.items()}
+        answer = self._attempts("batch", orjson.dumps({"halt": int(halt), "cmd": cmd}))
+        with self._lock:
+            self.counters.commands += len(commands)
+        methods = {key: command.method for key, command in commands.items()}
+        return Batch(replies.read_batch(answer, methods), answer.timing)
+
+    def close(self) -> None:
+        """Close all sockets."""
+        self._pool.clear()
+
+    def _attempts(self, method: str, body: bytes) -> Answer:
+        """Ask until the portal answers; passing faults are asked again after a growing pause with jitter."""
+        failed = busy = 0
+        while True:
+            try:
+                return self._ask(method, body)
+            except BusyError as error:
+                self.budget.refused()
+                busy += 1
+                self._give_up(error, busy >= BUSY_ATTEMPTS)
+                self._pause(busy)
+            except RetryError as error:
+                failed += 1
+                self._give_up(error, failed >= ATTEMPTS)
+                self._pause(failed)
+
+    def _give_up(self, error: RetryError, spent: bool) -> None:
+        with self._lock:
+            self.counters.retries += 1
+            self.counters.refused += isinstance(error, BusyError)
+        if spent:
+            raise StopError(f"{error.what}, again and again", why=error.why, fix=error.fix, code=error.code) from error
+
+    def _pause(self, attempt: int) -> None:
+        self._sleep(min(LONGEST_PAUSE, 0.5 * 2.0**attempt) * (0.5 + self._chance() / 2))
+
+    def _ask(self, method: str, body: bytes) -> Answer:
+        """One request, and one more where the portal has moved."""
+        for _hop in range(3):
+            webhook = self.webhook
+            response = self._post(webhook.url(method), body)
+            location = response.headers.get("Location", "")
+            if not (300 <= response.status < 400 and location):
+                return replies.read(response.status, response.data, method=method)
+            self._move(webhook, location)
+        raise StopError("The portal redirects in a circle", fix="check the webhook URL in a browser")
+
+    def _post(self, url: str, body: bytes) -> urllib3.BaseHTTPResponse:
+        waited = self.budget.take()
+        with self._lock:
+            self.counters.requests += 1
+            self.counters.waited += waited
+        try:
+            response = self._pool.request("POST", url, body=body, redirect=False, retries=False, timeout=TIMEOUT)
+        except urllib3.exceptions.NameResolutionError as error:
+            raise self._unreachable(error, "there is no host of this name") from None
+        except urllib3.exceptions.SSLError as error:
+            raise self._unreachable(error, "its certificate is not trusted here") from None
+        except urllib3.exceptions.HTTPError as error:
+            raise self._hiccup(error) from None
+        with self._lock:
+            self.counters.bytes += len(response.data)
+        return response
+
+    def _unreachable(self, error: Exception, why: str) -> B24LakeError:
+        return StopError(
+            f"{self.webhook} cannot be reached",
+            why=f"{why} ({type(error).__name__})",
+            fix="check the address and the network",
+        )
+
+    def _hiccup(self, error: Exception) -> B24LakeError:
+        return RetryError(
+            f"{self.webhook} cannot be reached or broke off",
+            why=self.webhook.scrub(str(error)),
+            fix="check the address and the network, then run it again",
+        )
+
+    def _move(self, old: Webhook, location: str) -> None:
+        """Follow a portal to its new address and remember it: the body is posted again, the secret only to https."""
+        try:
+            new = old.moved_to(location)
+        except UsageError as error:
+            raise StopError("The portal redirects to an unsafe address", why=error.what, fix=error.fix) from None
+        if new == old:
+            raise StopError(f"{old} redirects to itself or to a page", fix="open the portal's address in a browser")
+        with self._lock:
+            self.webhook = new
+        self._on_move(new)
+
+
+def _pool(webhook: Webhook, connections: int) -> urllib3.PoolManager:
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+        "Content-Type": "application/json",
+        "User-Agent": f"b24lake/{__version__}",
+    }
+    scheme, _, rest = webhook.origin.partition("://")
+    proxy = urllib.request.getproxies().get(scheme)
+    if proxy and not urllib.request.proxy_bypass(rest.partition("/")[0]):
+        return urllib3.ProxyManager(proxy, headers=headers, maxsize=connections)
+    return urllib3.PoolManager(headers=headers, maxsize=connections, block=False)

@@ -1,0 +1,124 @@
+"""What a webhook may do: owner, rights, scopes and the portal's clock, from four commands of one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from b24lake.errors import StopError
+from b24lake.portal.connection import Command
+from b24lake.portal.replies import Answer, listed
+
+QUESTIONS: Mapping[str, Command] = {
+    "profile": Command("profile"),
+    "scope": Command("scope"),
+    "clock": Command("server.time"),
+    "admin": Command("user.admin"),
+}
+_FEW_SCOPES = "tick at least the scope crm in the incoming webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One portal through one webhook.
+
+    admin     None where the portal does not say
+    clock     the portal's time at the moment of asking, None where it gave none
+    """
+
+    owner: str
+    owner_name: str
+    admin: bool | None
+    scopes: frozenset[str]
+    clock: datetime | None
+
+    @property
+    def zone(self) -> tzinfo:
+        """Zone of times that come without an offset: the server's."""
+        return (self.clock.tzinfo if self.clock else None) or UTC
+
+
+def read(answers: Mapping[str, Answer]) -> Probe:
+    """The answers to QUESTIONS. Raises StopError where the webhook's owner is inactive."""
+    profile = answers["profile"].result
+    if answers["profile"].error is None and not isinstance(profile, dict):
+        raise StopError(
+            "The webhook has no active owner",
+            why="the portal answered `profile` without a user: the employee who made the webhook was dismissed",
+            fix="let an active administrator create a new incoming webhook",
+        )
+    owner: dict[str, Any] = profile if isinstance(profile, dict) else {}
+    admin = answers["admin"].result if isinstance(answers["admin"].result, bool) else owner.get("ADMIN")
+    return Probe(
+        owner=str(owner.get("ID", "")),
+        owner_name=" ".join(str(owner[part]) for part in ("NAME", "LAST_NAME") if owner.get(part)),
+        admin=admin if isinstance(admin, bool) else None,
+        scopes=frozenset(str(scope).lower() for scope in listed(answers["scope"].result)),
+        clock=_clock(answers),
+    )
+
+
+def _clock(answers: Mapping[str, Answer]) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(answers["clock"].result)
+    except (TypeError, ValueError):
+        return answers["clock"].timing.date_start or answers["profile"].timing.date_start
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One named check: `state` is ok, warning or failed; `cause` and `cure` say why and what to do."""
+
+    name: str
+    state: str
+    says: str
+    cause: str = ""
+    cure: str = ""
+
+
+def checks(probe: Probe, now: datetime) -> list[Check]:
+    """The named checks of a webhook that answered; `now` is this machine's clock, with its zone."""
+    return [_owner(probe), _rights(probe), _scopes(probe), _clock_check(probe, now)]
+
+
+def _owner(probe: Probe) -> Check:
+    if not probe.owner:
+        return Check("owner", "warning", "the portal does not say who owns the webhook")
+    return Check("owner", "ok", f"user {probe.owner} {probe.owner_name}".rstrip())
+
+
+def _rights(probe: Probe) -> Check:
+    if probe.admin:
+        return Check("rights", "ok", "the owner is an administrator and sees every record")
+    says = "the owner is not an administrator" if probe.admin is False else "unknown whether the owner is one"
+    return Check(
+        "rights",
+        "warning",
+        says,
+        "records that the owner may not see are missing from every list, without an error",
+        "let an administrator create the webhook",
+    )
+
+
+def _scopes(probe: Probe) -> Check:
+    if not probe.scopes:
+        return Check("scopes", "failed", "none", "the webhook was given no scope", _FEW_SCOPES)
+    shown = ", ".join(sorted(probe.scopes))
+    if "crm" not in probe.scopes:
+        return Check("scopes", "warning", shown, "the scope crm is missing: no CRM stream can be read", _FEW_SCOPES)
+    return Check("scopes", "ok", shown)
+
+
+def _clock_check(probe: Probe, now: datetime) -> Check:
+    if probe.clock is None:
+        return Check(
+            "clock", "warning", "the portal does not tell its time", "", "bookmarks follow this machine's clock"
+        )
+    off = abs((probe.clock - now).total_seconds())
+    says = f"{probe.clock.isoformat()}, {off:.0f} s from this machine's"
+    if off > 300:
+        return Check("clock", "warning", says, "the clocks differ", "harmless: bookmarks follow the portal's clock")
+    return Check("clock", "ok", says)

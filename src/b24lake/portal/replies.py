@@ -1,0 +1,198 @@
+"""Bodies of the portal's answers -> results, totals, times and errors. Pure: bytes in, values out.
+
+Sources: settings/how-to-call-rest-api/general-principles.md (envelope), batch.md (sections), error-codes.md and
+limits.md (errors) of the vendor's docs. Where these contradict real portals, both forms are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from b24lake.errors import B24LakeError, LockedError, RetryError, StopError
+from b24lake.portal.refusals import refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The `time` object of an answer. All seconds; moments are unix seconds of the portal's clock.
+
+    operating, reset_at   what the portal booked for this method in its ten-minute window and when the oldest minute
+                          leaves it; None where the portal says nothing
+    """
+
+    duration: float = 0.0
+    operating: float | None = None
+    reset_at: float | None = None
+    finish: float | None = None
+    date_start: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one call or one command of a batch brought.
+
+    `missing` says that a batch did not mention the command at all: neither rows nor an error, so ask again.
+    """
+
+    result: Any = None
+    error: B24LakeError | None = None
+    total: int | None = None
+    next: int | None = None
+    timing: Timing = Timing()
+    missing: bool = False
+
+
+def read(status: int, body: bytes, *, method: str) -> Answer:
+    """The envelope of one HTTP answer. Raises the member of the error family that fits.
+
+    Decides by the presence of `error`, not by the HTTP status: some methods document a refusal under 200.
+    """
+    try:
+        envelope = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise _not_json(status, body, method) from None
+    if not isinstance(envelope, dict):
+        raise RetryError(f"{method} answered with {type(envelope).__name__} instead of an envelope")
+    if "error" in envelope:
+        raise refusal(status, envelope.get("error"), envelope.get("error_description"), method=method)
+    if status >= 400 or "result" not in envelope:
+        raise _without_result(status, method)
+    return Answer(
+        result=envelope["result"],
+        total=whole(envelope.get("total")),
+        next=whole(envelope.get("next")),
+        timing=timing(envelope.get("time")),
+    )
+
+
+def read_batch(answer: Answer, methods: Mapping[str, str]) -> dict[str, Answer]:
+    """A batch's sections, taken apart command by command.
+
+    methods   the keys that were sent, each with its method; every one gets an Answer, `missing` where the portal
+              said nothing about it. A result wins over an error of the same key (it cannot have both).
+    """
+    outer = answer.result if isinstance(answer.result, dict) else {}
+    keys = list(methods)
+    results, errors = _section(outer, "result", keys), _section(outer, "result_error", keys)
+    totals, nexts = _section(outer, "result_total", keys), _section(outer, "result_next", keys)
+    times = _section(outer, "result_time", keys)
+    answers = {}
+    for key, method in methods.items():
+        if key in results:
+            answers[key] = Answer(
+                results[key], None, whole(totals.get(key)), whole(nexts.get(key)), timing(times.get(key))
+            )
+        elif key in errors:
+            answers[key] = Answer(error=_command_error(errors[key], method), timing=timing(times.get(key)))
+        else:
+            answers[key] = Answer(missing=True)
+    return answers
+
+
+def timing(time: Any) -> Timing:
+    """The `time` object, tolerant of absent keys, ints for floats and a moment printed as ISO text."""
+    if not isinstance(time, dict):
+        return Timing()
+    return Timing(
+        duration=_number(time.get("duration")) or 0.0,
+        operating=_number(time.get("operating")),
+        reset_at=_unix(time.get("operating_reset_at")),
+        finish=_number(time.get("finish")),
+        date_start=_moment(time.get("date_start")),
+    )
+
+
+def whole(value: Any) -> int | None:
+    """An int that may come as text; None for anything else."""
+    try:
+        return None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """An object that PHP may have written as a list: `[]` is the empty one, a list is keyed from "0".
+
+    >>> mapping([]), mapping(["a", "b"]), mapping({"x": 1}), mapping(None)
+    ({}, {'0': 'a', '1': 'b'}, {'x': 1}, {})
+    """
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list):
+        return {str(index): item for index, item in enumerate(value)}
+    return {}
+
+
+def listed(value: Any) -> list[Any]:
+    """A list that PHP may have written as an object with numeric keys; empty for anything else."""
+    if isinstance(value, list):
+        return value
+    return list(value.values()) if isinstance(value, dict) else []
+
+
+def _section(outer: Mapping[str, Any], name: str, keys: Iterable[str]) -> dict[str, Any]:
+    """One of the five sections, keyed as sent. A list pairs with the sent keys only when those are numbers from 0."""
+    section = outer.get(name)
+    if isinstance(section, list) and section and [*keys][: len(section)] != [str(n) for n in range(len(section))]:
+        return {}
+    return mapping(section)
+
+
+def _command_error(error: Any, method: str) -> B24LakeError:
+    body = error if isinstance(error, dict) else {"error": error}
+    made = refusal(0, body.get("error"), body.get("error_description"), method=method)
+    if isinstance(made, StopError):  # the batch itself was let in, so the webhook works: this is about the method
+        return LockedError(made.what, why=made.why, fix=made.fix, code=made.code)
+    return made
+
+
+def _not_json(status: int, body: bytes, method: str) -> B24LakeError:
+    page = b"<html" in body[:2000].lower() or b"<!doctype" in body[:2000].lower()
+    what = f"{method} answered HTTP {status} with {'a web page' if page else 'a body that is not JSON'}"
+    if status in {400, 401, 404, 405, 410}:
+        return StopError(
+            what,
+            why="this address is not the REST interface of a Bitrix24 portal, or the portal is closed",
+            fix="open the portal in a browser and compare its address with the webhook URL",
+        )
+    return RetryError(
+        what,
+        why="a proxy answered in the portal's place, or the answer was cut off",
+        fix="run it again later; if it stays, open the portal's address in a browser",
+    )
+
+
+def _without_result(status: int, method: str) -> B24LakeError:
+    if status >= 500 or status < 400:
+        return RetryError(f"{method} answered HTTP {status} without a result")
+    return StopError(f"{method} answered HTTP {status} without a result or an error", fix="check the webhook URL")
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _unix(value: Any) -> float | None:
+    number = _number(value)
+    if number is not None:
+        return number or None
+    moment = _moment(value)
+    return moment.timestamp() if moment else None
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else None
