@@ -1,0 +1,204 @@
+"""Which commands read a stream, and what their answers mean. Pure: no connection, no clock.
+
+A keyset stream is read in chains: each page asks for ids above the last id of the page before it, by a reference into
+the same batch (`$result[...]`), with start=-1, so that the portal never counts (settings/performance/huge-data.md of
+the vendor's docs). A reference that cannot be resolved makes the portal begin the table anew without an error, so a
+chain is trusted only up to its first short page, missing page, error, or id that does not rise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from b24lake.errors import B24LakeError, PagingError, RetryError, StreamError
+from b24lake.portal.connection import Command
+from b24lake.portal.phpquery import Reference, reference
+from b24lake.portal.replies import Answer, listed, whole
+from b24lake.streams.definitions import Stream
+from b24lake.streams.fields import descriptor_rows
+
+PAGE = 50  # rows of one page, fixed by the portal
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Only rows changed at or after `moment` (in the server's zone). `text` is the moment as the filter sends it."""
+
+    key: str
+    moment: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """`pages` pages in a row: ids in (after, upto], from below. upto None = to the end."""
+
+    after: int
+    upto: int | None
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a chain's answers brought.
+
+    rows       rows that can be trusted, ids rising
+    reached    ids in (chain.after, reached] are now read completely
+    finished   nothing is left up to chain.upto
+    problem    why the chain ended early: the part from `reached` on must be asked again (None: it did not)
+    wasted     pages that were asked beyond the end
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    reached: int = 0
+    finished: bool = False
+    problem: B24LakeError | None = None
+    wasted: int = 0
+
+
+def chain_commands(stream: Stream, chain: Chain, since: Since | None, prefix: str) -> dict[str, Command]:
+    """The commands of one chain, keyed `prefix0`, `prefix1` …; the keys must not be numbers (batch.md)."""
+    commands = {}
+    after: int | Reference = chain.after
+    for page in range(chain.pages):
+        commands[f"{prefix}{page}"] = Command(stream.method, page_params(stream, after, chain.upto, since))
+        after = reference(f"{prefix}{page}", *_wrapper(stream), PAGE - 1, stream.key)
+    return commands
+
+
+def newest_command(stream: Stream, since: Since | None) -> Command:
+    """The page with the highest ids, ids only: how far the stream reaches."""
+    params = page_params(stream, 0, None, since, descending=True)
+    return Command(stream.method, {**params, "select": [stream.key]} if "select" in params else params)
+
+
+def page_params(
+    stream: Stream, after: int | Reference, upto: int | None, since: Since | None, *, descending: bool = False
+) -> dict[str, Any]:
+    """Parameters of one page of ids in (after, upto], in the spelling of the method's family."""
+    conditions: dict[str, Any] = {f">{stream.key}": after}
+    if upto is not None:
+        conditions[f"<={stream.key}"] = upto
+    if since is not None:
+        conditions[f">={since.key}"] = since.text
+    direction = "DESC" if descending else "ASC"
+    if stream.spelling == "user":
+        return {**stream.params, "FILTER": conditions, "sort": stream.key, "order": direction, "start": -1}
+    return {**stream.params, "filter": conditions, "order": {stream.key: direction}, "start": -1}
+
+
+def read_chain(stream: Stream, chain: Chain, since: Since | None, answers: Sequence[Answer]) -> Read:
+    """Judge a chain's answers, in order. Keeps what can be trusted and says where to go on."""
+    rows: list[Row] = []
+    reached = chain.after
+    for number, answer in enumerate(answers):
+        problem = answer.error or (RetryError(f"{stream.method} was left unanswered") if answer.missing else None)
+        if problem is None:
+            page = rows_of(stream, answer.result)
+            problem = _untrusted(stream, page, reached, chain.upto, since)
+        if problem is not None:
+            return Read(rows, reached, problem=problem)
+        rows += page
+        if len(page) < PAGE:
+            end = chain.upto if chain.upto is not None else _last(stream, page, reached)
+            return Read(rows, end, finished=True, wasted=len(answers) - number - 1)
+        reached = _last(stream, page, reached)
+        if reached == chain.upto:
+            return Read(rows, reached, finished=True, wasted=len(answers) - number - 1)
+    return Read(rows, reached)
+
+
+def rows_of(stream: Stream, result: Any) -> list[Row]:
+    """The rows in a result, at the place the stream says, as a list; other places the docs print are read as well.
+
+    Raises StreamError where there is no list of objects.
+    """
+    if stream.paging == "fields":
+        found = result.get("fields", result) if isinstance(result, dict) and stream.rows_at else result
+        return descriptor_rows(found)
+    if stream.rows_at and isinstance(result, dict):
+        result = result.get(stream.rows_at, result)
+    rows = listed(result)
+    if not all(isinstance(row, dict) for row in rows):
+        raise StreamError(f"{stream.method} answered something that is not a list of records")
+    return rows
+
+
+def key_of(stream: Stream, row: Row) -> int | None:
+    """A row's id as a number; None where it is not one."""
+    return whole(row.get(stream.key))
+
+
+def offset_command(stream: Stream, start: int) -> Command:
+    """One page of a stream that can only be paged by position."""
+    if stream.spelling == "department":
+        return Command(stream.method, {**stream.params, "sort": stream.key, "order": "ASC", "start": start})
+    return Command(stream.method, {**stream.params, "start": start} if start else dict(stream.params))
+
+
+def next_offset(start: int, page: Sequence[Row], answer: Answer, seen: int) -> int | None:
+    """Where the next page by position begins; None at the end.
+
+    Some of these methods are not documented to be paged at all and answer everything at once, with a `total` or
+    without: they end where `total` rows are there, or on a page that is not full. `seen` counts the different rows so
+    far; the caller stops where a page brings none (the method ignores `start`).
+    """
+    if not page:
+        return None
+    if answer.next is not None and answer.next > start:
+        return answer.next
+    more = seen < answer.total if answer.total is not None else len(page) % PAGE == 0
+    return start + max(PAGE, len(page) // PAGE * PAGE) if more else None
+
+
+def _wrapper(stream: Stream) -> tuple[str, ...]:
+    return (stream.rows_at,) if stream.rows_at else ()
+
+
+def _last(stream: Stream, page: Sequence[Row], reached: int) -> int:
+    return (key_of(stream, page[-1]) or reached) if page else reached
+
+
+def _untrusted(
+    stream: Stream, page: Sequence[Row], reached: int, upto: int | None, since: Since | None
+) -> B24LakeError | None:
+    """Why a page cannot be trusted; None if it can: every id is a number, above the one before, and within bounds."""
+    if len(page) > PAGE:
+        return PagingError(f"{stream.method} sent a page of {len(page)} rows", why="pages hold 50 rows")
+    last = reached
+    for row in page:
+        key = key_of(stream, row)
+        if key is None:
+            return PagingError(
+                f"{stream.method} sent a row whose {stream.key} is not a number: {row.get(stream.key)!r}",
+                why="without ids that rise, rows could be lost between pages",
+            )
+        if key <= last or (upto is not None and key > upto):
+            return PagingError(
+                f"{stream.method} does not page by {stream.key}: {key} came after {last}",
+                why=f"the portal ignored the filter on {stream.key} or its order",
+            )
+        last = key
+    return _ignored(stream, page, since) if since is not None else None
+
+
+class FilterIgnoredError(PagingError):
+    """Rows came that the change filter should have kept out."""
+
+
+def _ignored(stream: Stream, page: Sequence[Row], since: Since) -> B24LakeError | None:
+    for row in page:
+        try:
+            moment = datetime.fromisoformat(row[since.key])
+        except (KeyError, TypeError, ValueError):
+            moment = None
+        if moment is None or (moment if moment.tzinfo else moment.replace(tzinfo=since.moment.tzinfo)) < since.moment:
+            return FilterIgnoredError(
+                f"{stream.method} ignored the filter >={since.key}={since.text}",
+                why=f"a row came with {since.key} {row.get(since.key)!r}",
+            )
+    return None

@@ -1,0 +1,288 @@
+"""The loop where paging, packing, limits and connection meet: streams in, typed Arrow batches out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
+
+import pyarrow as pa
+
+from b24lake.errors import RestError, StreamError
+from b24lake.portal import limits
+from b24lake.portal.connection import Batch, Command, Connection
+from b24lake.portal.limits import Gauges
+from b24lake.portal.replies import Answer
+from b24lake.reading.decode import Decoder
+from b24lake.reading.packing import fill
+from b24lake.reading.paging import FilterIgnoredError, Row, Since
+from b24lake.reading.tasks import Closed, Order, Task, task
+from b24lake.streams.definitions import Stream
+from b24lake.streams.fields import Column
+
+LONGEST_NAP = 1.0  # seconds between two looks at a resting method, so that a run can be cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One stream to read: all rows, or those changed at or after `since` by `replication_key`."""
+
+    stream: Stream
+    columns: tuple[Column, ...]
+    replication_key: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(slots=True)
+class Stats:
+    """What reading one stream took so far. Seconds are seconds; `bookmark` is the portal's clock at its start."""
+
+    rows: int = 0
+    misfits: int = 0
+    commands: int = 0
+    wasted: int = 0
+    portal_seconds: float = 0.0
+    rests: int = 0
+    rest_seconds: float = 0.0
+    resting_until: float = 0.0
+    started: datetime | None = None
+    portal_total: int | None = None
+    filter_ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A batch of one stream, and the stretches of ids that are complete with it."""
+
+    name: str
+    batch: pa.RecordBatch
+    closed: Closed
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """A stream begins anew: what came of it so far is void."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A stream is complete (`error` None), or cannot go on."""
+
+    name: str
+    error: StreamError | None = None
+
+
+Event = Rows | Restarted | Ended
+
+
+@dataclass(slots=True)
+class _Active:
+    """A stream being read; `broken` ones ask for nothing more."""
+
+    ask: Ask
+    task: Task
+    decoder: Decoder
+    filter_form: int = 0
+    broken: bool = False
+
+
+@dataclass(slots=True)
+class _Sent:
+    """One request on its way: its orders, each with its keys."""
+
+    orders: list[Order] = field(default_factory=list)
+
+    @property
+    def commands(self) -> dict[str, Command]:
+        return {key: command for order in self.orders for key, command in order.commands.items()}
+
+
+class Reader:
+    """Reads streams side by side through one connection.
+
+    concurrency   requests on their way at once
+    threshold     operating seconds above which a method rests; 0 = off
+    zone          the server's, for times without an offset
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        concurrency: int = 4,
+        threshold: float = 200.0,
+        zone: tzinfo = UTC,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.connection, self.concurrency, self.zone = connection, concurrency, zone
+        self.gauges = Gauges(threshold)
+        self.stats: dict[str, Stats] = {}
+        self._clock, self._sleep = clock, sleep
+        self._active: dict[str, _Active] = {}
+        self._turn = 0
+
+    def read(self, asks: Sequence[Ask]) -> Iterator[Event]:
+        """Everything asked for, as it comes. Raises StopError where nothing can go on."""
+        for ask in asks:
+            self.stats[ask.stream.name] = Stats()
+            self._active[ask.stream.name] = self._begin(ask, 0)
+        flying: dict[Future[Batch], _Sent] = {}
+        pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="portal")
+        try:
+            while self._active:
+                self._launch(pool, flying)
+                if not flying:
+                    self._nap()
+                    continue
+                done, _ = wait(flying, timeout=LONGEST_NAP, return_when=FIRST_COMPLETED)
+                for future in done:
+                    taken = list(self._take(flying.pop(future), future))
+                    self._launch(pool, flying)  # the portal works while we decode
+                    for active, rows, closed, error in taken:
+                        yield from self._emit(active, rows, closed, error)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(self, ask: Ask, form: int) -> _Active:
+        since = _since(ask, form, self.zone)
+        return _Active(ask, task(ask.stream, since), Decoder(ask.columns, ask.stream.key, self.zone), form)
+
+    def _launch(self, pool: ThreadPoolExecutor, flying: dict[Future[Batch], _Sent]) -> None:
+        while len(flying) < self.concurrency:
+            sent = self._next()
+            if not sent.orders:
+                return
+            halt = len(sent.orders) == 1  # nothing after an error of a lone chain is worth the portal's time
+            flying[pool.submit(self.connection.batch, sent.commands, halt=halt)] = sent
+
+    def _next(self) -> _Sent:
+        """The next request: what the streams want, in turns, without those whose method rests."""
+        now = self._clock()
+        ready = [active for active in self._turns() if not (active.broken or self._rests(active, now))]
+        ways = max(1, self.concurrency // max(1, len(ready)))
+        wants = [want for active in ready for want in active.task.wants(ways)]
+        sent = _Sent()
+        for want, pages in fill(wants):
+            wanted = want.owner
+            sent.orders.append(wanted.task.order(wanted.stretch, pages, f"c{len(sent.orders)}p"))
+        return sent
+
+    def _turns(self) -> list[_Active]:
+        """The streams, beginning with another one at each request."""
+        streams = list(self._active.values())
+        self._turn += 1
+        first = self._turn % len(streams) if streams else 0
+        return streams[first:] + streams[:first]
+
+    def _rests(self, active: _Active, now: float) -> bool:
+        until = self.gauges.resting_until(active.ask.stream.method)
+        stats = self.stats[active.ask.stream.name]
+        if until <= now:
+            return False
+        if until > stats.resting_until:
+            stats.rests += 1
+            stats.rest_seconds += until - max(now, stats.resting_until)
+            stats.resting_until = until
+        return True
+
+    def _nap(self) -> None:
+        """Every stream rests: sleep until the first may go on, or for a second."""
+        now = self._clock()
+        until = min(self.gauges.resting_until(active.ask.stream.method) for active in self._active.values())
+        self._sleep(min(LONGEST_NAP, max(0.01, until - now)))
+
+    def _take(
+        self, sent: _Sent, future: Future[Batch]
+    ) -> Iterator[tuple[_Active, list[Row], Closed, StreamError | None]]:
+        try:
+            batch = future.result()
+        except RestError:
+            self.gauges = limits.blocked(self.gauges, limits.BATCH, self._clock())
+            for order in sent.orders:
+                order.task.lost(order)
+            return
+        except BaseException:
+            for order in sent.orders:
+                order.task.lost(order)
+            raise
+        self._measure(sent, batch)
+        for order in sent.orders:
+            active = self._active.get(order.task.stream.name)
+            if active is None or active.task is not order.task:
+                continue  # the stream ended or began anew while this order was on its way
+            answers = [batch.answers[key] for key in order.commands]
+            try:
+                rows, closed = order.task.take(order, answers)
+            except StreamError as error:
+                active.broken = True
+                yield active, [], (), error
+            else:
+                yield active, rows, closed, None
+
+    def _measure(self, sent: _Sent, batch: Batch) -> None:
+        now = self._clock()
+        pairs: list[tuple[str, Answer]] = []
+        for order in sent.orders:
+            stats = self.stats[order.task.stream.name]
+            stats.started = stats.started or batch.timing.date_start
+            for key, command in order.commands.items():
+                answer = batch.answers[key]
+                stats.commands += 1
+                stats.portal_seconds += answer.timing.duration
+                pairs.append((command.method, answer))
+        self.gauges = limits.observe(self.gauges, pairs, batch.timing, now)
+        for method in {method for method, answer in pairs if isinstance(answer.error, RestError)}:
+            self.gauges = limits.blocked(self.gauges, method, now)
+
+    def _emit(self, active: _Active, rows: list[Row], closed: Closed, error: StreamError | None) -> Iterator[Event]:
+        name = active.ask.stream.name
+        if self._active.get(name) is not active:
+            return
+        stats = self.stats[name]
+        if isinstance(error, FilterIgnoredError):
+            yield from self._ask_otherwise(active)
+            return
+        if error is None and (rows or closed):
+            try:
+                batch = active.decoder.batch(rows)
+            except StreamError as unreadable:
+                error = unreadable
+            else:
+                stats.rows += len(rows)
+                stats.misfits, stats.wasted = active.decoder.misfits, active.task.wasted
+                yield Rows(name, batch, closed)
+        if error is not None or active.task.finished:
+            del self._active[name]
+            yield Ended(name, error)
+
+    def _ask_otherwise(self, active: _Active) -> Iterator[Event]:
+        """The portal ignored the change filter: ask in server time, and if that is ignored too, read everything."""
+        name, form = active.ask.stream.name, active.filter_form + 1
+        stats = self.stats[name] = replace(self.stats[name], rows=0, misfits=0)
+        stats.filter_ignored = form == len(_FILTER_FORMS)
+        self._active[name] = self._begin(active.ask, form)
+        yield Restarted(name)
+
+
+def _with_offset(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
+def _in_server_time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+# some portals ignore a filter value with an offset, others need it: tried in this order
+_FILTER_FORMS = (_with_offset, _in_server_time)
+
+
+def _since(ask: Ask, form: int, zone: tzinfo) -> Since | None:
+    if ask.since is None or ask.replication_key is None or form >= len(_FILTER_FORMS):
+        return None
+    moment = ask.since.replace(microsecond=0).astimezone(zone)
+    return Since(ask.replication_key, moment, _FILTER_FORMS[form](moment))

@@ -1,0 +1,198 @@
+"""One stream being read: what it wants to ask next, and what it makes of the answers. No connection, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from b24lake.errors import RetryError, StreamError
+from b24lake.portal.connection import Command
+from b24lake.portal.replies import Answer
+from b24lake.reading.packing import Want
+from b24lake.reading.paging import (
+    Chain,
+    Row,
+    Since,
+    chain_commands,
+    newest_command,
+    next_offset,
+    offset_command,
+    rows_of,
+)
+from b24lake.reading.walk import PATIENCE, Stretch, Walk
+from b24lake.streams.definitions import Stream
+
+Closed = tuple[tuple[int, int], ...]  # stretches of ids (after, upto] that are completely read
+
+
+@dataclass(slots=True)
+class Order:
+    """Commands of one task in one request; `stretch` and `chain` are a keyset stream's."""
+
+    task: Task
+    commands: dict[str, Command]
+    stretch: Stretch | None = None
+    chain: Chain | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose want it is."""
+
+    task: Task
+    stretch: Stretch | None = None
+
+
+class Task(Protocol):
+    """What the reading loop needs of a stream."""
+
+    stream: Stream
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything has been read."""
+
+    @property
+    def wasted(self) -> int:
+        """Pages asked beyond an end."""
+
+    def wants(self, ways: int) -> list[Want[Wanted]]:
+        """What could be asked now, at most `ways` orders being on their way at once."""
+
+    def order(self, stretch: Stretch | None, pages: int, prefix: str) -> Order:
+        """The commands for one of the wants."""
+
+    def lost(self, order: Order) -> None:
+        """An order did not get through; it will be wanted again."""
+
+    def take(self, order: Order, answers: Sequence[Answer]) -> tuple[list[Row], Closed]:
+        """The rows that an order's answers brought. Raises the StreamError that ends the stream."""
+
+
+class KeysetTask:
+    """A stream that is paged by its key."""
+
+    def __init__(self, stream: Stream, since: Since | None) -> None:
+        self.stream, self.since = stream, since
+        self.walk = Walk(stream, since)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every id has been read."""
+        return self.walk.finished
+
+    @property
+    def wasted(self) -> int:
+        """Pages asked beyond an end."""
+        return self.walk.wasted
+
+    def wants(self, ways: int) -> list[Want[Wanted]]:
+        """The next chain of each idle stretch; the first page goes with the question for the newest id."""
+        begun = self.walk.begun
+        return [
+            Want(Wanted(self, stretch), pages if begun else 2, rigid=not begun)
+            for stretch, pages in self.walk.wanted(ways)
+        ]
+
+    def order(self, stretch: Stretch | None, pages: int, prefix: str) -> Order:
+        """A chain of `pages` pages; the first order of the walk asks for the newest id as well."""
+        assert stretch is not None
+        first = not self.walk.begun
+        chain = self.walk.send(stretch, 1 if first else pages)
+        commands = chain_commands(self.stream, chain, self.since, prefix)
+        if first:
+            commands[f"{prefix}newest"] = newest_command(self.stream, self.since)
+        return Order(self, commands, stretch, chain)
+
+    def lost(self, order: Order) -> None:
+        """The stretch is idle again."""
+        assert order.stretch is not None
+        self.walk.lost(order.stretch)
+
+    def take(self, order: Order, answers: Sequence[Answer]) -> tuple[list[Row], Closed]:
+        """Rows of the chain as far as it can be trusted."""
+        assert order.stretch is not None
+        assert order.chain is not None
+        if len(answers) > order.chain.pages:
+            self.walk.note_newest(answers[-1])
+            answers = answers[:-1]
+        rows, closed = self.walk.settle(order.stretch, order.chain, answers)
+        return rows, (closed,) if closed[0] < closed[1] else ()
+
+
+@dataclass(slots=True)
+class ListTask:
+    """A stream that comes as a whole, or in pages by position: few rows, kept apart by their keys."""
+
+    stream: Stream
+    start: int | None = 0
+    busy: bool = False
+    failures: int = 0
+    wasted: int = 0
+    seen: set[str] = field(default_factory=set)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last page has been read."""
+        return self.start is None
+
+    def wants(self, ways: int) -> list[Want[Wanted]]:
+        """One command, unless it is on its way."""
+        return [] if self.busy or self.finished or not ways else [Want(Wanted(self), 1)]
+
+    def order(self, stretch: Stretch | None, pages: int, prefix: str) -> Order:  # noqa: ARG002
+        """The next page."""
+        assert self.start is not None
+        self.busy = True
+        return Order(self, {f"{prefix}0": offset_command(self.stream, self.start)})
+
+    def lost(self, order: Order) -> None:  # noqa: ARG002
+        """The page is wanted again."""
+        self.busy = False
+
+    def take(self, order: Order, answers: Sequence[Answer]) -> tuple[list[Row], Closed]:  # noqa: ARG002
+        """The rows that had not come before. Fails where the portal says there are more than it gives."""
+        self.busy = False
+        (answer,) = answers
+        if answer.missing or isinstance(answer.error, RetryError):
+            return self._again(answer)
+        if answer.error is not None:
+            if isinstance(answer.error, StreamError):
+                raise answer.error
+            return [], ()
+        page = rows_of(self.stream, answer.result)
+        fresh = self._fresh(page)
+        assert self.start is not None
+        self.start = next_offset(self.start, page, answer, len(self.seen)) if fresh and self._paged() else None
+        if self.finished and self._paged() and answer.total is not None and len(self.seen) < answer.total:
+            raise StreamError(
+                f"{self.stream.method} says that there are {answer.total} rows, but gives {len(self.seen)}",
+                why="rows were removed while they were read, or the portal cuts the list",
+                fix="run it again; if it stays, the rest of the rows is hidden from the webhook's owner",
+            )
+        return fresh, ()
+
+    def _paged(self) -> bool:
+        return self.stream.paging != "fields"
+
+    def _fresh(self, page: list[Row]) -> list[Row]:
+        fresh = []
+        for row in page:
+            key = str(row.get(self.stream.key))
+            if key not in self.seen:
+                self.seen.add(key)
+                fresh.append(row)
+        return fresh
+
+    def _again(self, answer: Answer) -> tuple[list[Row], Closed]:
+        self.failures += 1
+        if self.failures >= PATIENCE:
+            why = answer.error.why if answer.error else "the portal left the command unanswered"
+            raise StreamError(f"{self.stream.method} failed again and again", why=why, fix="run it again later")
+        return [], ()
+
+
+def task(stream: Stream, since: Since | None) -> Task:
+    """The task that reads a stream, from `since` on where that is given."""
+    return KeysetTask(stream, since) if stream.paging == "keyset" else ListTask(stream)

@@ -1,0 +1,241 @@
+"""Values as the portal sends them -> one Arrow array of the declared type, and what did not fit. Pure.
+
+In: "Y", "19000.50", "", false, 5, {"id": 1}, "2026-08-21T19:52:37+03:00". Empties of every kind become null. A value
+that does not fit its type becomes null and is returned beside the array, verbatim.
+Source: api-reference/data-types.md of the vendor's docs; rules for dates: api-reference/date-time.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from itertools import accumulate
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from b24lake.streams.fields import BOOL, DATE, FLOAT, INT, LINKS, MOMENT, MONEY, SMALL, TEXT, Column
+
+Misfits = Mapping[int, str]  # position -> the value as the portal sent it
+Decoded = tuple[pa.Array, Misfits]
+
+_NONE: Misfits = {}
+_FAILED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
+_YES, _NO = ("Y", "1", "true"), ("N", "0", "false")
+
+
+def decode(values: Sequence[Any], column: Column, zone: tzinfo) -> Decoded:
+    """One column's values, in order; `zone` is the server's, for times without an offset."""
+    if values.count(None) == len(values):
+        return pa.nulls(len(values), column.type), _NONE
+    if column.many:
+        return _lists(values, column, zone)
+    return _scalars(values, column.kind, column.type, zone)
+
+
+def as_text(value: Any) -> str | None:
+    """A JSON value as text: text stays as it is, objects become JSON; every kind of emptiness is None."""
+    if isinstance(value, str):
+        return value or None
+    if value is None or value is False or value == [] or value == {}:
+        return None
+    return orjson.dumps(value).decode()
+
+
+def _scalars(values: Sequence[Any], kind: str, type_: pa.DataType, zone: tzinfo) -> Decoded:
+    if type_ == BOOL:
+        return _booleans(_texts(values, _boolean_text), kind)
+    array = _texts(values, as_text)
+    if type_ == TEXT:
+        return array, _NONE
+    decoded, misfits = _CASTS[type_](array, zone)
+    if kind in LINKS:
+        decoded = pc.if_else(pc.equal(decoded, 0), pa.scalar(None, type_), decoded)
+    return decoded, misfits
+
+
+def _texts(values: Sequence[Any], convert: Callable[[Any], str | None]) -> pa.Array:
+    """Values as an Arrow array of texts with empty ones as null; the quick way serves columns of only texts."""
+    try:
+        array = pa.array(values, TEXT)
+    except _FAILED:
+        return pa.array([convert(value) for value in values], TEXT)
+    empty = pc.equal(array, "")
+    return pc.if_else(empty, pa.scalar(None, TEXT), array) if pc.any(empty).as_py() else array
+
+
+def _boolean_text(value: Any) -> str | None:
+    return "false" if value is False else as_text(value)
+
+
+def _booleans(array: pa.Array, kind: str) -> Decoded:
+    count = 1 if kind == "char" else len(_YES)  # a char is Y or N, nothing else
+    yes = pc.is_in(array, pa.array(_YES[:count]))
+    known = pc.or_(yes, pc.is_in(array, pa.array(_NO[:count])))
+    return pc.if_else(known, yes, pa.scalar(None, BOOL)), _misfits(array, pc.invert(known))
+
+
+def _misfits(array: pa.Array, bad: pa.Array) -> Misfits:
+    bad = pc.and_(bad, pc.is_valid(array))
+    places = pc.indices_nonzero(bad).to_pylist()
+    return {place: array[place].as_py() for place in places}
+
+
+def _cast(type_: pa.DataType, parse: Callable[[str, tzinfo], Any]) -> Callable[[pa.Array, tzinfo], Decoded]:
+    """A cast of a whole column that falls back to value by value where one does not fit."""
+
+    def cast(array: pa.Array, zone: tzinfo) -> Decoded:
+        try:
+            return pc.cast(array, type_), _NONE
+        except _FAILED:
+            return _one_by_one(array, type_, parse, zone)
+
+    return cast
+
+
+def _one_by_one(array: pa.Array, type_: pa.DataType, parse: Callable[[str, tzinfo], Any], zone: tzinfo) -> Decoded:
+    fitting: list[Any] = []
+    misfits: dict[int, str] = {}
+    for place, text in enumerate(array.to_pylist()):
+        value = None
+        if text is not None:
+            try:
+                value = pa.scalar(parse(text, zone), type_).as_py()
+            except (ValueError, InvalidOperation, *_FAILED):
+                misfits[place] = text
+        fitting.append(value)
+    return pa.array(fitting, type_), misfits
+
+
+def _whole(text: str, _zone: tzinfo) -> int:
+    number = Decimal(text)
+    if not number.is_finite() or number != number.to_integral_value():
+        raise ValueError(text)
+    return int(number)
+
+
+def _float(text: str, _zone: tzinfo) -> float:
+    return float(Decimal(text))  # float() would take "1_000" and "infinity"
+
+
+def _money(text: str, _zone: tzinfo) -> Decimal:
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError(text)
+    return number
+
+
+_PORTAL_TIMES = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y")
+_ISO = re.compile(r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?")
+
+
+def moment(text: str, zone: tzinfo) -> datetime:
+    """A time as the portal writes it, in UTC: ISO with or without offset, or the portal's own dotted format.
+
+    Raises ValueError for anything else; slashes are refused, since month and day cannot be told apart.
+    """
+    if _ISO.match(text):
+        parsed = datetime.fromisoformat(text)
+    else:
+        parsed = next((p for form in _PORTAL_TIMES if (p := _strptime(text, form))), None) or _refuse(text)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _strptime(text: str, form: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, form)
+    except ValueError:
+        return None
+
+
+def _refuse(text: str) -> datetime:
+    raise ValueError(text)
+
+
+def _day(text: str, zone: tzinfo) -> date:
+    """A date: midnight UTC printed in the server's offset; a plain date, or midnight in local time, is that day."""
+    if len(text) == 10 or text[10:19] in {"T00:00:00", " 00:00:00"}:
+        return moment(text[:10], UTC).date()
+    return moment(text, zone).date()
+
+
+def _dates(array: pa.Array, zone: tzinfo) -> Decoded:
+    """The vectorised way serves columns in which every value is midnight UTC, printed in one offset or another."""
+    try:
+        moments = pc.cast(array, MOMENT)
+    except _FAILED:
+        return _one_by_one(array, DATE, _day, zone)
+    local_midnight = pc.equal(pc.utf8_slice_codeunits(array, 11, 19), "00:00:00")
+    days = pc.cast(pc.floor_temporal(moments, unit="day"), DATE)
+    if not pc.any(local_midnight).as_py():
+        return days, _NONE
+    as_written = pc.cast(pc.utf8_slice_codeunits(array, 0, 10), DATE)
+    return pc.if_else(local_midnight, as_written, days), _NONE
+
+
+def _moments(array: pa.Array, zone: tzinfo) -> Decoded:
+    return _cast(MOMENT, moment)(array, zone)
+
+
+_CASTS: Mapping[pa.DataType, Callable[[pa.Array, tzinfo], Decoded]] = {
+    INT: _cast(INT, _whole),
+    SMALL: _cast(SMALL, _whole),
+    FLOAT: _cast(FLOAT, _float),
+    MONEY: _cast(MONEY, _money),
+    DATE: _dates,
+    MOMENT: _moments,
+}
+
+
+def _lists(values: Sequence[Any], column: Column, zone: tzinfo) -> Decoded:
+    """A multiple field: its items are decoded as one flat column; a bare value is a list of one."""
+    items = [_items(value) for value in values]
+    flat = [item for one in items for item in one or ()]
+    structured = pa.types.is_struct(column.type.value_type)
+    decoded, unfit = (
+        _structs(flat, column.type.value_type)
+        if structured
+        else _scalars(flat, column.kind, column.type.value_type, zone)
+    )
+    ends = list(accumulate((len(one or ()) for one in items), initial=0))
+    offsets = pa.array([None if one is None else start for one, start in zip(items, ends, strict=False)] + ends[-1:])
+    lists = pa.ListArray.from_arrays(offsets.cast(pa.int32()), decoded, type=column.type)
+    return lists, _rows_of(unfit, ends, values) if unfit else _NONE
+
+
+def _items(value: Any) -> list[Any] | None:
+    """The items of a multiple value without its empty ones; None where nothing is left."""
+    if isinstance(value, dict) and value and all(key.isdigit() for key in value):
+        value = list(value.values())  # a PHP list with gaps arrives as an object
+    elif not isinstance(value, list):
+        value = [value]
+    return [item for item in value if as_text(item) is not None] or None
+
+
+def _structs(flat: list[Any], type_: pa.StructType) -> Decoded:
+    """Objects with known keys of text, such as one phone number. One with other keys is a misfit as well."""
+    names = {type_.field(index).name for index in range(type_.num_fields)}
+    unfit = {
+        place: as_text(item) or ""
+        for place, item in enumerate(flat)
+        if not isinstance(item, dict) or not names.issuperset(item)
+    }
+    rows = [{name: _plain(item.get(name)) for name in names} if isinstance(item, dict) else None for item in flat]
+    return pa.array(rows, type_), unfit
+
+
+def _plain(value: Any) -> str | None:
+    return value if isinstance(value, str) else as_text(value)
+
+
+def _rows_of(unfit: Misfits, ends: Sequence[int], values: Sequence[Any]) -> Misfits:
+    """Misfits of items -> misfits of the rows that hold them, the whole value kept."""
+    return {
+        row: as_text(value) or ""
+        for row, value in enumerate(values)
+        if any(place in unfit for place in range(ends[row], ends[row + 1]))
+    }

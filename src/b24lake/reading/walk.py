@@ -1,0 +1,192 @@
+"""Where one keyset stream stands: the stretches of ids still to be read, and the chain to ask for next. Pure.
+
+A stream begins with its first page and its newest id, in the same request. From these the number of pages is guessed,
+and the ids in between are cut into stretches that are read side by side, each by a chain per request. Each answer
+corrects the guess. A stretch is cut again while it is being read when there is nothing else left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from b24lake.errors import PagingError, RetryError, StreamError
+from b24lake.portal.connection import MAX_COMMANDS
+from b24lake.portal.replies import Answer
+from b24lake.reading.paging import PAGE, Chain, Read, Row, Since, key_of, read_chain, rows_of
+from b24lake.streams.definitions import Stream
+
+PATIENCE = 6  # times that a stretch may stay unanswered, without any progress, before the stream fails
+STEADY = 0.15  # two guesses of density that differ by less let the rest be asked in one go
+
+
+@dataclass(slots=True, eq=False)
+class Stretch:
+    """Ids in (after, upto] that are still to be read; upto None = to the end.
+
+    density   rows per id, as the last chain found it; 0 = unknown
+    steady    the last two chains found about the same density
+    careful   one page at a time, after a page that could not be trusted
+    busy      a chain of it is on its way
+    pages     pages of the last chain
+    failures  chains without an answer since the last progress
+    """
+
+    after: int
+    upto: int | None
+    density: float = 0.0
+    steady: bool = False
+    careful: bool = False
+    busy: bool = False
+    pages: int = 0
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class Walk:
+    """One keyset stream of one run.
+
+    newest   the highest id when the stream began; None where the portal does not tell
+    wasted   pages asked beyond an end
+    """
+
+    stream: Stream
+    since: Since | None = None
+    stretches: list[Stretch] = field(default_factory=lambda: [Stretch(0, None)])
+    newest: int | None = None
+    begun: bool = False
+    wasted: int = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether every id has been read."""
+        return not self.stretches
+
+    def note_newest(self, answer: Answer) -> None:
+        """Take the newest id from the answer to the newest-first page, if the portal kept that order."""
+        if answer.error or answer.missing:
+            return
+        try:
+            ids = [key_of(self.stream, row) for row in rows_of(self.stream, answer.result)]
+        except StreamError:
+            return
+        known = [key for key in ids if key is not None]
+        if known and len(known) == len(ids) and known == sorted(known, reverse=True):
+            self.newest = known[0]
+
+    def wanted(self, ways: int) -> list[tuple[Stretch, int]]:
+        """Idle stretches with the number of pages to ask of each; at most `ways` stretches are on their way at once."""
+        busy = sum(stretch.busy for stretch in self.stretches)
+        if self.begun:
+            self._split(ways)
+        idle = [stretch for stretch in self.stretches if not stretch.busy]
+        return [(stretch, self._pages(stretch)) for stretch in idle[: max(0, ways - busy)]]
+
+    def send(self, stretch: Stretch, pages: int) -> Chain:
+        """The chain to send for an idle stretch, which is busy from now on."""
+        stretch.busy, stretch.pages, self.begun = True, pages, True
+        return Chain(stretch.after, stretch.upto, pages)
+
+    def lost(self, stretch: Stretch) -> None:
+        """A chain did not get through at all: the stretch is idle again."""
+        stretch.busy = False
+
+    def settle(self, stretch: Stretch, chain: Chain, answers: Sequence[Answer]) -> tuple[list[Row], tuple[int, int]]:
+        """Take a chain's answers. Returns the rows to keep and the ids (after, reached] that are now closed.
+
+        Raises what ends the stream: a refusal, or pages that cannot be trusted even one at a time.
+        """
+        read = read_chain(self.stream, chain, self.since, answers)
+        stretch.busy = False
+        self.wasted += read.wasted
+        rows, reached = self._trimmed(stretch, read)
+        if reached > stretch.after or read.finished:
+            stretch.failures = 0
+        if rows:
+            stretch.careful = False
+        closed = (stretch.after, reached)
+        self._learn(stretch, chain, rows, reached)
+        stretch.after = reached
+        if stretch.upto is not None and reached >= stretch.upto:
+            self.stretches.remove(stretch)
+        elif read.finished:
+            self._end(stretch, chain, rows)
+        elif read.problem is not None:
+            self._complain(stretch, chain, read)
+        return rows, closed
+
+    def _trimmed(self, stretch: Stretch, read: Read) -> tuple[list[Row], int]:
+        """Rows above a bound that was drawn while the chain was on its way belong to the other stretch."""
+        if stretch.upto is None or read.reached <= stretch.upto:
+            return read.rows, read.reached
+        upto = stretch.upto
+        return [row for row in read.rows if (key_of(self.stream, row) or 0) <= upto], upto
+
+    def _end(self, stretch: Stretch, chain: Chain, rows: list[Row]) -> None:
+        """An open stretch ends on a short page, unless the newest id says that there must be more.
+
+        Then one more page is asked; if that is empty, the newest row is gone and this is the end after all.
+        """
+        more = self.newest is not None and stretch.after < self.newest
+        if more and (rows or chain.pages > 1):
+            stretch.careful = True
+        else:
+            self.stretches.remove(stretch)
+
+    def _complain(self, stretch: Stretch, chain: Chain, read: Read) -> None:
+        problem = read.problem
+        if isinstance(problem, RetryError):
+            stretch.failures += 1
+            if stretch.failures >= PATIENCE:
+                raise StreamError(problem.what, why=problem.why, fix="run it again later") from problem
+        elif isinstance(problem, PagingError):
+            if chain.pages == 1:
+                raise problem
+            stretch.careful = True
+        elif isinstance(problem, StreamError):
+            raise problem
+
+    def _learn(self, stretch: Stretch, chain: Chain, rows: list[Row], reached: int) -> None:
+        """Density counts from the first row where the stream begins: its ids may start at ten million."""
+        start = (key_of(self.stream, rows[0]) or 1) - 1 if rows and chain.after == 0 else chain.after
+        if not rows or reached <= start:
+            return
+        density = len(rows) / (reached - start)
+        stretch.steady = abs(density - stretch.density) <= STEADY * density
+        stretch.density = density
+
+    def _left(self, stretch: Stretch) -> float | None:
+        """Pages that a stretch should still have; None = no idea."""
+        bound = stretch.upto if stretch.upto is not None else self.newest
+        if bound is None or not stretch.density:
+            return None
+        return max(0.0, bound - stretch.after) * stretch.density / PAGE
+
+    def _pages(self, stretch: Stretch) -> int:
+        """How long the next chain is: never far beyond the end, since pages there cost the portal as much as others."""
+        left = self._left(stretch)
+        if stretch.careful or not self.begun:
+            return 1
+        if left is None:
+            return min(MAX_COMMANDS, max(1, 2 * stretch.pages))
+        if left > MAX_COMMANDS or stretch.steady:
+            return min(MAX_COMMANDS, int(left) + 1)
+        return min(MAX_COMMANDS, int(left / 2) + 1)
+
+    def _split(self, ways: int) -> None:
+        """Cut the largest stretches until `ways` can be read side by side, as long as each has full chains to ask."""
+        while len(self.stretches) < ways:
+            sized = [(self._beyond(stretch), stretch) for stretch in self.stretches]
+            pages, largest = max(sized, key=lambda one: one[0], default=(0.0, None))
+            if largest is None or pages < 2 * MAX_COMMANDS:
+                return
+            start = largest.after + int(PAGE * MAX_COMMANDS / largest.density) * largest.busy
+            bound = largest.upto if largest.upto is not None else self.newest or 0
+            middle = start + (bound - start) // 2
+            tail = Stretch(middle, largest.upto, largest.density, largest.steady, pages=largest.pages)
+            largest.upto = middle
+            self.stretches.append(tail)
+
+    def _beyond(self, stretch: Stretch) -> float:
+        """Pages of a stretch that are not on their way."""
+        return (self._left(stretch) or 0.0) - (MAX_COMMANDS if stretch.busy else 0)

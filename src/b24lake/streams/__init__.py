@@ -1,0 +1,1 @@
+"""What can be read, declared as data: the streams, their columns, and what one portal has of them."""

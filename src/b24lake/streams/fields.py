@@ -1,0 +1,155 @@
+"""Descriptors of `*.fields` -> columns: Arrow types, labels, enumerations. Pure.
+
+Source: the type tables of the vendor's docs (api-reference/data-types.md, the `*.fields` pages). The declared type
+decides, never what a value looks like; an unknown type lands as text.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from b24lake.portal.replies import listed, mapping
+
+TEXT, INT, SMALL, FLOAT, BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.bool_()
+MONEY, DATE, MOMENT = pa.decimal128(38, 9), pa.date32(), pa.timestamp("us", "UTC")
+MULTIFIELD = pa.struct([(name, TEXT) for name in ("ID", "VALUE_TYPE", "VALUE", "TYPE_ID")])
+ITEM = pa.struct([("ID", TEXT), ("VALUE", TEXT)])
+
+# links hold another record's id: 0 means "none", except for funnels, where 0 is the first one
+LINKS = (
+    "crm_lead", "crm_deal", "crm_contact", "crm_company", "crm_quote", "crm_entity", "user", "employee",
+    "location", "iblock_element", "iblock_section", "department",
+)  # fmt: skip
+_KINDS: Mapping[str, pa.DataType] = {
+    "integer": INT,
+    "double": FLOAT,
+    "char": BOOL,
+    "boolean": BOOL,
+    "date": DATE,
+    "datetime": MOMENT,
+    "enumeration": INT,
+    "crm_category": INT,
+    **dict.fromkeys(LINKS, INT),
+}
+_MONEY_NAMES = ("OPPORTUNITY", "TAX_VALUE", "REVENUE", "PRICE*", "COST", "*_ACCOUNT")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a stream's table.
+
+    name     in the table; differs from `source` only where two codes differ only in case
+    source   key in the portal's rows
+    kind     declared type, as "crm_status"; "" for a key that nobody declared
+    many     a list of values
+    """
+
+    name: str
+    source: str
+    kind: str
+    type: pa.DataType
+    many: bool = False
+    label: str = ""
+
+
+def columns(described: Any, declared: Mapping[str, str], *, key: str) -> tuple[Column, ...]:
+    """The columns of a stream: what the portal describes, then what is declared beside it, the key first.
+
+    described   result of a `*.fields` method: code -> descriptor, or code -> label (user.fields, department.fields)
+    declared    code -> type for what the portal does not describe; "integer[]" is a list of them
+    """
+    codes = {code: value for code, value in mapping(described).items() if isinstance(code, str) and code}
+    built = [_column(code, value, declared.get(code, "")) for code, value in codes.items()]
+    built += [_column(code, None, kind) for code, kind in declared.items() if code not in codes]
+    if key not in {column.source for column in built}:
+        built.append(_column(key, None, "integer"))
+    built.sort(key=lambda column: column.source != key)
+    return distinct(built)
+
+
+def distinct(built: Iterable[Column], taken: Iterable[str] = ()) -> tuple[Column, ...]:
+    """Columns whose names differ by more than case: Delta tables refuse `Id` beside `ID`, so the later gets `__2`."""
+    seen = {name.casefold() for name in taken}
+    renamed = []
+    for column in built:
+        name, number = column.name, 1
+        while name.casefold() in seen:
+            number += 1
+            name = f"{column.name}__{number}"
+        seen.add(name.casefold())
+        renamed.append(Column(name, column.source, column.kind, column.type, column.many, column.label))
+    return tuple(renamed)
+
+
+def undeclared(source: str) -> Column:
+    """A key of a row that no descriptor names: it lands as text."""
+    return Column(source, source, "", TEXT)
+
+
+def schema(built: Iterable[Column]) -> pa.Schema:
+    """The Arrow schema of columns, their labels as comments."""
+    return pa.schema(
+        [
+            pa.field(column.name, column.type, metadata={"comment": column.label} if column.label else None)
+            for column in built
+        ]
+    )
+
+
+def arrow_type(kind: str, code: str, *, many: bool) -> pa.DataType:
+    """The landing type of a declared type. Money sums are decimals, other doubles floats.
+
+    Objects and types that nobody knows are text: objects as JSON.
+    """
+    if kind == "crm_multifield":
+        return _list(MULTIFIELD)
+    if kind == "items":
+        return _list(ITEM)
+    if kind.startswith("crm_enum_"):
+        single = SMALL
+    elif kind == "double" and any(fnmatch.fnmatchcase(code, pattern) for pattern in _MONEY_NAMES):
+        single = MONEY
+    else:
+        single = _KINDS.get(kind, TEXT)
+    return _list(single) if many else single
+
+
+def _list(item: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.field("element", item))  # the item name that Delta uses
+
+
+def _column(code: str, described: Any, declared: str) -> Column:
+    descriptor = described if isinstance(described, dict) else {}
+    kind = declared.removesuffix("[]") or str(descriptor.get("type") or ("" if descriptor else "string"))
+    many = declared.endswith("[]") or (not declared and _is_yes(descriptor.get("isMultiple")))
+    kind = "integer" if not kind and code == "ID" else kind
+    label = described if isinstance(described, str) else _label(descriptor, code)
+    return Column(
+        code, code, kind, arrow_type(kind, code, many=many), many or kind in {"crm_multifield", "items"}, label
+    )
+
+
+def _is_yes(value: Any) -> bool:
+    return value is True or value in {"Y", "1", 1}
+
+
+def _label(descriptor: Mapping[str, Any], code: str) -> str:
+    """The human label: custom fields of the classic methods have only their code as title."""
+    names = ("listLabel", "formLabel", "filterLabel", "title")
+    return next((str(descriptor[name]) for name in names if descriptor.get(name) and descriptor[name] != code), "")
+
+
+def descriptor_rows(described: Any) -> list[dict[str, Any]]:
+    """The rows of a `*_fields` stream: each descriptor with its code as `id`; its choices as ID and VALUE."""
+    rows = []
+    for code, descriptor in mapping(described).items():
+        row = {"id": code, **(descriptor if isinstance(descriptor, dict) else {"title": descriptor})}
+        if "items" in row:
+            row["items"] = [item for item in listed(row["items"]) if isinstance(item, dict)]
+        rows.append(row)
+    return rows
