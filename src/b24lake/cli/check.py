@@ -1,0 +1,75 @@
+"""`b24lake check`: does the webhook work, and what may it read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from b24lake.cli import common
+from b24lake.cli.common import AllowHttp, HomeDir, Json, PortalPlan, Url, WebhookFile
+
+if TYPE_CHECKING:
+    from b24lake.portal.probe import Check
+    from b24lake.portal.webhook import Webhook
+    from b24lake.sync.home import Home
+
+_MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(help="Check the webhook: named checks with cause and cure.")(check)
+
+
+def check(
+    url: Url = None,
+    webhook_file: WebhookFile = None,
+    allow_http: AllowHttp = False,
+    portal_plan: PortalPlan = "standard",
+    home: HomeDir = None,
+    json: Json = False,
+) -> None:
+    """Check the webhook: named checks with cause and cure. Exit code 1 if one failed, 0 with warnings."""
+    webhook = common.webhook(url, webhook_file, allow_http=allow_http)
+    checks = run(webhook, common.home(home), portal_plan)
+    states = {one.state for one in checks}
+    status = next((state for state in ("failed", "warning") if state in states), "ok")
+    if json:
+        common.print_json({"status": status, "portal": str(webhook), "checks": [asdict(one) for one in checks]})
+    else:
+        _show(webhook, checks)
+    raise typer.Exit(1 if status == "failed" else 0)
+
+
+def run(webhook: Webhook, home: Home, portal_plan: str) -> list[Check]:
+    """All checks of one webhook."""
+    from b24lake.errors import StopError
+    from b24lake.portal.probe import Check, checks
+    from b24lake.streams.discovery import discover
+    from b24lake.sync.run import connect
+
+    connection = connect(webhook, home, portal_plan=portal_plan)
+    try:
+        found = discover(connection)
+    except StopError as error:
+        return [Check("connection", "failed", error.what, error.why, error.fix)]
+    finally:
+        connection.close()
+    open_ = [name for name, one in found.streams.items() if one.locked is None]
+    locked = {name: one.locked for name, one in found.streams.items() if one.locked is not None}
+    streams = Check("streams", "ok" if open_ else "failed", f"{len(open_)} can be read, {len(locked)} are locked")
+    reasons = [Check(f"stream {name}", "warning", error.what, error.why, error.fix) for name, error in locked.items()]
+    return [Check("connection", "ok", "the portal answers"), *checks(found.probe, datetime.now(UTC)), streams, *reasons]
+
+
+def _show(webhook: Webhook, checks: list[Check]) -> None:
+    from rich.table import Table
+
+    table = Table(title=str(webhook), title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)
+    for one in checks:
+        notes = [f"[dim]{word}: {text}[/]" for word, text in (("cause", one.cause), ("cure", one.cure)) if text]
+        table.add_row(_MARKS[one.state], one.name, "\n".join([one.says, *notes]))
+    common.console().print(table)

@@ -1,0 +1,153 @@
+"""What the commands share: options, the webhook, and how things are printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from b24lake.errors import B24LakeError, UsageError
+from b24lake.portal import webhook as webhooks
+from b24lake.portal.webhook import Webhook
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from b24lake.sync.home import Home
+
+CANCELED_CODE = 130
+
+Url = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[URL]",
+        help="The webhook URL, https://PORTAL/rest/USER/CODE/. For anything but a quick try use "
+        "B24LAKE_WEBHOOK_URL or --webhook-file instead.",
+        show_default=False,
+    ),
+]
+WebhookFile = Annotated[
+    Path | None, typer.Option(help="A file whose first line is the webhook URL.", show_default=False)
+]
+AllowHttp = Annotated[bool, typer.Option("--allow-http", help="Accept plain http, for a portal in your own network.")]
+HomeDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        help="Where b24lake keeps its own files. [default: ~/.b24lake]",
+        envvar="B24LAKE_HOME",
+        show_default=False,
+    ),
+]
+LakeDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--lake", help="Where the tables are. [default: HOME/lake]", envvar="B24LAKE_LAKE", show_default=False
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+PortalPlan = Annotated[
+    str, typer.Option(help="The portal's tariff, which sets its request limits: standard or enterprise.")
+]
+
+
+def home(path: Path | None) -> Home:
+    """The home directory of this call."""
+    from b24lake.sync.home import Home
+
+    return Home((path or Path("~/.b24lake")).expanduser())
+
+
+def lake(path: Path | None, home_dir: Path | None) -> Path:
+    """The lake of this call."""
+    return path.expanduser() if path else home(home_dir).path / "lake"
+
+
+def webhook(url: str | None, file: Path | None, *, allow_http: bool) -> Webhook:
+    """The webhook from the argument, else the environment, else a file.
+
+    One given as an argument disappears from the process title at once: others on the machine could read it there.
+    """
+    if url:
+        _hide()
+    found = url or os.environ.get("B24LAKE_WEBHOOK_URL") or (_first_line(file) if file else None)
+    if not found:
+        raise UsageError(
+            "No webhook URL was given",
+            fix="set B24LAKE_WEBHOOK_URL, or pass --webhook-file FILE or the URL itself",
+        )
+    return webhooks.parse(found, allow_http=allow_http)
+
+
+def _hide() -> None:
+    import setproctitle
+
+    words = [webhooks.mask(word) if "/rest/" in word else word for word in sys.argv[1:]]
+    setproctitle.setproctitle(" ".join(["b24lake", *words]))
+
+
+def _first_line(file: Path) -> str:
+    try:
+        lines = file.expanduser().read_text(encoding="utf-8").strip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(f"The webhook file {file} cannot be read", why=why or "", fix="check its path") from None
+    return lines[0] if lines else ""
+
+
+def duration(text: str) -> timedelta:
+    """A duration such as 5m, 90s, 2d or 1h30m; plain digits are seconds."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
+    parts = re.findall(r"(\d+)([smhd]?)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UsageError(f"{text!r} is not a duration", fix="write 90s, 5m, 2h or 1d")
+    return timedelta(seconds=sum(int(number) * units[unit] for number, unit in parts))
+
+
+def pairs(words: list[str], option: str) -> dict[str, str]:
+    """`--option NAME=VALUE`, given any number of times."""
+    split = [word.partition("=") for word in words]
+    for name, sign, value in split:
+        if not (name and sign and value):
+            raise UsageError(f"{option} needs NAME=VALUE", fix=f"as {option} deals=FULL_TABLE")
+    return {name: value for name, _, value in split}
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    import orjson
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
+    sys.stdout.buffer.write(orjson.dumps(document, default=_plain, option=options) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _plain(value: Any) -> Any:
+    """Decimals as numbers where a float holds them exactly, as text where not; other things as text."""
+    from decimal import Decimal
+
+    if isinstance(value, Decimal):
+        near = float(value)
+        return near if Decimal(repr(near)) == value else str(value)
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A terminal to print on; it obeys NO_COLOR and knows when it is a pipe."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, soft_wrap=False, highlight=False)
+
+
+def fail(error: B24LakeError) -> int:
+    """Say what went wrong, on stderr, and as a document on stdout where `--json` was asked. Returns the exit code."""
+    sys.stderr.write(f"Error: {webhooks.mask(str(error))}\n")
+    if "--json" in sys.argv:
+        parts = {"what": error.what, "why": error.why, "fix": error.fix}
+        print_json({"status": "failed", "error": {name: webhooks.mask(text) for name, text in parts.items()}})
+    return 2 if isinstance(error, UsageError) else 1

@@ -1,0 +1,118 @@
+"""A run on the terminal: a table that moves while it reads, and one that stays when it has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from b24lake.cli.common import console
+from b24lake.reading.reader import Reader, Stats
+from b24lake.sync.report import EMPTY, FAILED, LOCKED, SUCCESS, RunReport, StreamReport
+from b24lake.sync.run import Progress
+
+_STYLES = {SUCCESS: "green", EMPTY: "cyan", LOCKED: "yellow", FAILED: "red", "partial": "yellow"}
+
+
+@contextmanager
+def watch(progress: Progress) -> Iterator[None]:
+    """Show a run on stderr while the block runs it; nothing where stderr is not a terminal."""
+    terminal = console(stderr=True)
+    if not terminal.is_terminal:
+        yield
+        return
+    with Live(_Moving(progress), console=terminal, refresh_per_second=4, transient=True):
+        yield
+
+
+class _Moving:
+    """Draws the run anew each time the terminal asks."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.spinner = Spinner("dots")
+
+    def __rich__(self) -> RenderableType:
+        progress = self.progress
+        seconds = time.monotonic() - progress.began
+        asked = progress.connection.counters.requests if progress.connection else 0
+        self.spinner.update(text=f"{progress.phase} {progress.portal}  {asked} requests  {seconds:.0f} s")
+        if progress.report is None or progress.reader is None:
+            return self.spinner
+        return Group(self.spinner, _streams(progress.report, progress.reader, seconds))
+
+
+def _streams(report: RunReport, reader: Reader, seconds: float) -> Table:
+    table = _table("stream", "state", "rows", "rows/s", "pages", "portal s", "rests")
+    for line in report.streams:
+        stats = reader.stats.get(line.name)
+        if stats is not None:
+            table.add_row(*_moving_line(line, stats, seconds))
+    return table
+
+
+def _moving_line(line: StreamReport, stats: Stats, seconds: float) -> list[str | Text]:
+    rest = stats.resting_until - time.time()
+    state = f"rests {rest:.0f} s" if rest > 0 and line.status == "skipped" else line.status
+    state = {"skipped": "reading" if stats.commands else "waiting"}.get(state, state)
+    return [
+        line.name,
+        Text(state, style=_STYLES.get(state, "blue")),
+        f"{stats.rows:,}",
+        f"{stats.rows / seconds:,.0f}" if seconds else "",
+        f"{stats.commands:,}",
+        f"{stats.portal_seconds:,.1f}",
+        f"{stats.rests or ''}",
+    ]
+
+
+def closing(report: RunReport, lake: Path) -> None:
+    """What the run did, as a table on stdout."""
+    terminal = console()
+    table = _table("table", "state", "rows", "new", "changed", "gone", "misfits", "pages", "portal s")
+    for line in report.streams:
+        table.add_row(*_closing_line(line))
+    terminal.print(table)
+    for line in report.streams:
+        _explain(terminal, line)
+    if report.error:
+        terminal.print(Text(f"The run ended early: {report.error}", style="red"))
+    style = _STYLES.get(report.status, "red")
+    terminal.print(
+        Text.assemble(
+            (report.status, f"bold {style}"),
+            f"  {report.requests} requests, {report.seconds:.1f} s, tables in {lake}",
+        )
+    )
+
+
+def _closing_line(line: StreamReport) -> list[str | Text]:
+    read = line.status in {SUCCESS, EMPTY}
+    counts = [line.rows_read, line.rows_inserted, line.rows_updated, line.rows_deleted, line.misfits]
+    shown = [("" if count is None else f"{count:,}") if read else "" for count in counts]
+    pages = [f"{line.commands:,}", f"{line.portal_seconds:,.1f}"] if line.commands else ["", ""]
+    return [line.table, Text(line.status, style=_STYLES.get(line.status, "")), *shown, *pages]
+
+
+def _explain(terminal: Console, line: StreamReport) -> None:
+    if line.error:
+        terminal.print(Text(f"{line.name}: {line.error}", style=_STYLES.get(line.status, "")))
+    if line.filter_ignored:
+        terminal.print(Text(f"{line.name}: the portal ignored the change filter, so everything was read", "yellow"))
+    for change in line.schema_changes:
+        types = " -> ".join(part for part in (change["before"], change["after"]) if part)
+        terminal.print(Text(f"{line.name}: column {change['column']} {change['kind']} ({types})", "cyan"))
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number < 2 else "right", no_wrap=True)
+    return table

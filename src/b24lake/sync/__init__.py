@@ -1,0 +1,1 @@
+"""One run of one source: reads streams into the lake, proves it, reports it."""

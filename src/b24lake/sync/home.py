@@ -1,0 +1,105 @@
+"""The home directory: locks, shared request buckets, and the addresses a portal has had."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+from b24lake.errors import StopError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where b24lake keeps what is not data: `locks/`, `portals.json`."""
+
+    path: Path
+
+    def ready(self) -> Home:
+        """Make the directory, for its owner only. Raises UsageError where that is not possible."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.locks.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise UsageError(
+                f"The home directory {self.path} cannot be used",
+                why=error.strerror or str(error),
+                fix="set --home or B24LAKE_HOME to a directory that you may write",
+            ) from None
+        return self
+
+    @property
+    def locks(self) -> Path:
+        """Folder of lock files and request buckets."""
+        return self.path / "locks"
+
+    def bucket(self, portal: str) -> Path:
+        """File of the request bucket that all programs of this machine share for one portal."""
+        return self.locks / f"{portal}.bucket"
+
+    def portal(self, address: str) -> str:
+        """A portal's id: it stays the same when the portal moves, as long as the move was seen (`moved`)."""
+        return self._known().get(address) or portal_id(address)
+
+    def moved(self, old: str, new: str) -> None:
+        """Remember that the portal at address `old` answers at `new` now."""
+        known = {**self._known(), new: self.portal(old)}
+        file = self.path / "portals.json"
+        draft = file.with_suffix(f".{os.getpid()}.tmp")
+        draft.write_bytes(orjson.dumps(known, option=orjson.OPT_INDENT_2))
+        draft.replace(file)
+
+    def _known(self) -> dict[str, str]:
+        try:
+            known = orjson.loads((self.path / "portals.json").read_bytes())
+        except (OSError, orjson.JSONDecodeError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    @contextmanager
+    def lock(self, name: str, holds: str) -> Iterator[None]:
+        """Hold the lock `name` while the block runs. Raises StopError that says who has it.
+
+        holds   what is shown to others, as "the table raw.bitrix24_deals"
+        """
+        with (self.locks / f"{name}.lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise StopError(
+                    f"Another run holds {holds}",
+                    why=f"process {_holder(file)} is at it",
+                    fix="wait until it has ended, or stop it, then run again",
+                ) from None
+            file.seek(0)
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+            file.truncate(0)
+
+
+def portal_id(address: str) -> str:
+    """The id of a portal, from the first address it was seen at: host, port and path prefix.
+
+    >>> portal_id("acme.bitrix24.com")
+    '02bbf8f18815ea38'
+    """
+    return hashlib.sha256(address.lower().encode()).hexdigest()[:16]
+
+
+def lock_name(path: Path) -> str:
+    """A file name that stands for a path of any length."""
+    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read().strip() or "unknown"

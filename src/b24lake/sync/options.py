@@ -1,0 +1,67 @@
+"""What one run is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import get_args
+
+from b24lake.errors import UsageError
+from b24lake.lake.keys import Policy
+from b24lake.portal.limits import PLANS, Plan
+
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """Settings of a run, with their defaults.
+
+    streams            names or globs; () = all that the webhook may read
+    full               read everything, whatever the sync type
+    threshold          operating seconds above which a method rests; 0 = off
+    overlap            how far before its last start an incremental read begins
+    concurrency        requests on their way at once
+    deleted            what a full read of an INCREMENTAL stream does with rows that are gone
+    accept_deletions   go on although a full read loses more rows than is believable
+    """
+
+    lake: Path
+    streams: tuple[str, ...] = ()
+    full: bool = False
+    layer: str = "raw"
+    folder: str = "bitrix24"
+    prefix: str = "bitrix24_"
+    sync_types: Mapping[str, str] = field(default_factory=dict)
+    replication_keys: Mapping[str, str] = field(default_factory=dict)
+    threshold: float = 200.0
+    overlap: timedelta = timedelta(minutes=5)
+    concurrency: int = 4
+    portal_plan: str = "standard"
+    deleted: Policy = "remove"
+    accept_deletions: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.threshold >= 0, "The operating threshold is negative", "give seconds, or 0 to switch it off")
+        _require(1 <= self.concurrency <= 32, "The concurrency is out of range", "give 1 to 32 requests")
+        _require(self.overlap >= timedelta(0), "The overlap is negative", "give a duration such as 5m")
+        _require(
+            self.portal_plan in PLANS, f"There is no portal plan {self.portal_plan!r}", f"choose {' or '.join(PLANS)}"
+        )
+        _require(
+            self.deleted in POLICIES,
+            f"There is no policy {self.deleted!r} for deleted rows",
+            f"choose {', '.join(POLICIES)}",
+        )
+
+    @property
+    def plan(self) -> Plan:
+        """The request limits of the portal's tariff."""
+        return PLANS[self.portal_plan]
+
+
+def _require(holds: bool, what: str, fix: str) -> None:
+    if not holds:
+        raise UsageError(what, fix=fix)

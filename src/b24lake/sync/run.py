@@ -1,0 +1,183 @@
+"""One run: discover, select, read, commit, report."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from b24lake.errors import B24LakeError, StopError, StreamError, UsageError
+from b24lake.lake.staging import sweep
+from b24lake.lake.table import Owner, bookmark, check_writable, inspect, table_path
+from b24lake.portal.budget import Budget
+from b24lake.portal.connection import Connection
+from b24lake.portal.limits import PLANS
+from b24lake.portal.webhook import Webhook
+from b24lake.reading.reader import Ended, Event, Reader, Restarted, Rows
+from b24lake.streams.discovery import Discovery, discover
+from b24lake.streams.selection import Selected, select
+from b24lake.sync.home import Home, lock_name
+from b24lake.sync.job import Job, fingerprint, since
+from b24lake.sync.options import Options
+from b24lake.sync.report import CANCELED, FAILED, LOCKED, SKIPPED, RunReport, StreamReport, run_status
+
+
+@dataclass(slots=True)
+class Progress:
+    """A run while it goes on, for whoever shows it; another thread may read it at any moment."""
+
+    phase: str = "connecting"
+    portal: str = ""
+    began: float = field(default_factory=time.monotonic)
+    report: RunReport | None = None
+    connection: Connection | None = None
+    reader: Reader | None = None
+
+
+def connect(webhook: Webhook, home: Home, *, portal_plan: str = "standard") -> Connection:
+    """A connection that shares the portal's request budget with the other programs of this machine."""
+    home.ready()
+    known = webhook.address
+    budget = Budget(PLANS[portal_plan], home.bucket(home.portal(known)))
+    return Connection(webhook, budget, on_move=lambda moved: home.moved(known, moved.address))
+
+
+def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | None = None) -> RunReport:
+    """Read the chosen streams into the lake.
+
+    Raises UsageError for wrong input and StopError where nothing could even begin; nothing has been written then.
+    Whatever goes wrong later is in the report.
+    """
+    progress = progress or Progress()
+    started = datetime.now(UTC).replace(microsecond=0)
+    report = progress.report = RunReport(run_id=f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}", started_at=started)
+    check_writable(options.lake)
+    connection = progress.connection = connect(webhook, home, portal_plan=options.portal_plan)
+    progress.portal = webhook.address
+    portal = home.portal(webhook.address)
+    with ExitStack() as stack:
+        stack.callback(connection.close)
+        stack.callback(_measure, report, connection, progress.began)
+        stack.enter_context(home.lock(f"portal-{portal}", f"the portal {webhook.address}"))
+        discovery = discover(connection)
+        selected = select(
+            discovery.streams,
+            options.streams,
+            sync_types=options.sync_types,
+            replication_keys=options.replication_keys,
+        )
+        jobs = _jobs(selected, discovery, options, report, portal)
+        for job in jobs:
+            stack.enter_context(home.lock(f"table-{lock_name(job.path)}", f"the table {job.report.table}"))
+            sweep(job.path)
+        progress.phase = "reading"
+        _read(jobs, discovery, options, progress)
+    return report
+
+
+def _jobs(
+    selected: Sequence[Selected], discovery: Discovery, options: Options, report: RunReport, portal: str
+) -> list[Job]:
+    """The streams to read. Locked ones are only reported; a table of someone else's ends the run before it begins."""
+    jobs = []
+    for one in selected:
+        path = table_path(options.lake, options.layer, f"{options.prefix}{one.name}")
+        line = StreamReport(one.name, sync_type=one.sync_type, table=f"{options.layer}.{path.name}")
+        report.streams.append(line)
+        locked = one.found.locked
+        if locked is not None:
+            line.status, line.error = (FAILED if one.exact else LOCKED), str(locked)
+            continue
+        owner = Owner(portal, one.name, source=portal, folder=options.folder)
+        state = inspect(path, owner)
+        print_ = fingerprint(one, discovery.probe)
+        begin = since(state, bookmark(path, "time", print_) if state else None, one, options)
+        line.bookmark = begin.isoformat() if begin else None
+        jobs.append(Job(one, path, owner, print_, begin, report.run_id, report.started_at, line))
+    return jobs
+
+
+def _read(jobs: Sequence[Job], discovery: Discovery, options: Options, progress: Progress) -> None:
+    """Read all jobs side by side; each becomes visible as soon as it is complete."""
+    report, connection = progress.report, progress.connection
+    assert report is not None
+    assert connection is not None
+    reader = progress.reader = Reader(
+        connection, concurrency=options.concurrency, threshold=options.threshold, zone=discovery.probe.zone
+    )
+    open_ = {job.selected.name: job for job in jobs}
+    with _ending(open_, report, reader):
+        for event in reader.read([job.ask for job in jobs]):
+            _handle(event, open_, reader, options)
+    report.status = run_status(report.streams)
+
+
+def _handle(event: Event, open_: dict[str, Job], reader: Reader, options: Options) -> None:
+    job = open_.get(event.name)
+    if job is None:
+        return
+    try:
+        match event:
+            case Rows():
+                job.take(event)
+            case Restarted():
+                job.restart()
+            case Ended(error=None):
+                job.commit(reader.stats[event.name], options)
+                del open_[event.name]
+            case Ended(error=error):
+                raise error or StreamError("unknown")
+    except (StreamError, UsageError) as error:
+        _fail(job, error)
+        del open_[event.name]
+    _count(job, reader)
+
+
+@contextmanager
+def _ending(open_: dict[str, Job], report: RunReport, reader: Reader) -> Iterator[None]:
+    """However the reading ends: nothing half-written stays, and the report says what became of each stream."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _abandon(open_, reader, StopError("The run was canceled"))
+        report.status = CANCELED
+        raise
+    except B24LakeError as error:
+        report.error = str(error)
+        _abandon(open_, reader, error)
+    except BaseException:
+        _abandon(open_, reader, StopError("The run broke off"))
+        raise
+
+
+def _abandon(open_: dict[str, Job], reader: Reader, error: B24LakeError) -> None:
+    for job in open_.values():
+        begun = job.selected.name in reader.stats and reader.stats[job.selected.name].commands > 0
+        _fail(job, error)
+        job.report.status = FAILED if begun else SKIPPED
+        _count(job, reader)
+    open_.clear()
+
+
+def _fail(job: Job, error: B24LakeError) -> None:
+    job.report.status, job.report.error = FAILED, str(error)
+    job.discard()
+
+
+def _count(job: Job, reader: Reader) -> None:
+    stats, line = reader.stats.get(job.selected.name), job.report
+    if stats is None:
+        return
+    if line.status in {FAILED, SKIPPED}:
+        line.rows_read = stats.rows
+    line.misfits, line.commands, line.portal_seconds = stats.misfits, stats.commands, stats.portal_seconds
+    line.rests, line.rest_seconds = stats.rests, round(stats.rest_seconds, 1)
+    line.filter_ignored = stats.filter_ignored
+
+
+def _measure(report: RunReport, connection: Connection, began: float) -> None:
+    report.seconds = time.monotonic() - began
+    report.requests = connection.counters.requests
