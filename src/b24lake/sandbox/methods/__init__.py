@@ -1,0 +1,1 @@
+"""The portal's methods. A new one is a decorated function in one of these modules."""
