@@ -1,0 +1,158 @@
+"""A full read becomes all there is in its table: the first version, or one that replaces the last.
+
+The rows are on disk before (`staging`), so the commit is short, and a crash before it leaves the table as it was.
+One writer per table is the caller's care.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import DeltaTable, Schema
+from deltalake.transaction import create_table_with_add_actions
+
+from b24lake.lake.columns import DELETED_AT, DELETED_AT_FIELD, SYNCED_AT, UTC_MICROS, conform
+from b24lake.lake.commits import TARGET_FILE_SIZE, Retention, add_action, commit_properties, described, settle
+from b24lake.lake.evolution import Evolution, evolve, ordered
+from b24lake.lake.files import live_files, storage_errors
+from b24lake.lake.keys import Deletions, Difference, check_keys, compare
+from b24lake.lake.staging import GROUP_ROWS, Staged, Staging, forget, read_column
+from b24lake.lake.table import Commit, Counts, Owner, open_owned, schema_of
+
+
+def commit_full(
+    path: Path,
+    owner: Owner,
+    staged: Staged,
+    commit: Commit,
+    *,
+    deletions: Deletions | None = None,
+    retention: Retention | None = None,
+) -> Counts:
+    """Make the staged rows the table's next version, and its only rows but for those that `deletions` carries over.
+
+    Raises UsageError where the table belongs to someone else, StreamError where a key is null or repeated or too many
+    rows would go. Nothing is committed then; the parts stay until they are discarded.
+    """
+    table = open_owned(path, owner)
+    with storage_errors(path):
+        check_keys(staged.keys(), staged.key, unique=True)
+        if table is None:
+            counts = _create(path, owner, staged, commit, retention or Retention())
+        else:
+            counts = _replace(table, staged, commit, deletions or Deletions())
+        settle(DeltaTable(str(path)), owner, commit.run_id)
+        forget(path, staged.run_id)
+    return counts
+
+
+def _create(path: Path, owner: Owner, staged: Staged, commit: Commit, retention: Retention) -> Counts:
+    evolution = evolve(None, staged.schema, full=True)
+    counts = Counts(staged.rows, inserted=staged.rows, updated=None, deleted=0, carried=0, version=0)
+    create_table_with_add_actions(
+        str(path),
+        Schema.from_arrow(evolution.schema),
+        [add_action(path, part) for part in staged.parts],
+        mode="error",
+        partition_by=[],
+        configuration=TARGET_FILE_SIZE | retention.properties(),
+        # Who owns the table is said here too: a run that dies before the properties are set leaves no stranger.
+        commit_properties=commit_properties(commit, described(counts) | owner.properties()),
+    )
+    return counts
+
+
+def _replace(table: DeltaTable, staged: Staged, commit: Commit, deletions: Deletions) -> Counts:
+    old = schema_of(table)
+    evolution = evolve(old, _wanted(staged.schema, deletions), full=True)
+    files = live_files(staged.path, table)
+    difference = _compare(files, old, staged)
+    deletions.check(difference.deleted, difference.before)
+    carried = None
+    if deletions.policy != "remove" and pc.any(difference.missing).as_py():
+        rows = _vanished(files, evolution, difference, deletions)
+        carried = _stage(rows, staged, evolution.schema)
+    parts = (*staged.parts, *(carried.parts if carried else ()))
+    counts = Counts(
+        rows=staged.rows,
+        inserted=difference.inserted,
+        updated=None,
+        deleted=0 if deletions.policy == "keep" else difference.deleted,
+        carried=carried.rows if carried else 0,
+        version=None,
+        changes=evolution.changes,
+    )
+    table.create_write_transaction(
+        [add_action(staged.path, part) for part in parts],
+        mode="overwrite",
+        schema=Schema.from_arrow(evolution.schema),
+        commit_properties=commit_properties(commit, described(counts)),
+    )
+    if carried:
+        forget(staged.path, carried.run_id)
+    table.update_incremental()
+    return replace(counts, version=table.version())
+
+
+def _wanted(schema: pa.Schema, deletions: Deletions) -> pa.Schema:
+    marking = deletions.policy == "mark" and DELETED_AT not in schema.names
+    return ordered([*schema, DELETED_AT_FIELD]) if marking else schema
+
+
+def _compare(files: list[Path], old: pa.Schema, staged: Staged) -> Difference:
+    """Old keys against new ones; only the key column is read (and the marks, where there are any)."""
+    key = next((name for name in old.names if name.casefold() == staged.key.casefold()), staged.key)
+    kind = old.field(key).type if key in old.names else staged.schema.field(staged.key).type
+    keys = _column(files, key, kind)
+    live = pc.is_null(_column(files, DELETED_AT, UTC_MICROS)) if DELETED_AT in old.names else pc.is_valid(keys)
+    return compare(keys, live, staged.keys())
+
+
+def _column(files: list[Path], name: str, kind: pa.DataType) -> pa.ChunkedArray:
+    chunks = [chunk for file in files for chunk in read_column(file, name, kind).chunks]
+    return pa.chunked_array(chunks, kind)
+
+
+def _vanished(
+    files: list[Path], evolution: Evolution, difference: Difference, deletions: Deletions
+) -> Iterator[pa.Table]:
+    """The old rows whose keys are gone, in the new columns, a few at a time; marked where that is the policy."""
+    moment = pa.scalar(deletions.at or datetime.now(UTC), UTC_MICROS)
+    names = {name.casefold(): name for name in evolution.schema.names}
+    start = 0
+    for file in files:
+        with pq.ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches(GROUP_ROWS):
+                # The masks run along the same files in the same order as the keys they were made of.
+                missing = difference.missing.slice(start, batch.num_rows)
+                gone = difference.gone.slice(start, batch.num_rows)
+                start += batch.num_rows
+                if not pc.any(missing).as_py():
+                    continue
+                renames = {name: names.get(name.casefold(), name) for name in batch.schema.names}
+                rows = conform(pa.table(batch), evolution.schema, renames)
+                if deletions.policy == "mark":
+                    rows = _marked(rows, gone, moment)
+                yield rows.filter(missing)
+
+
+def _marked(rows: pa.Table, gone: pa.ChunkedArray, moment: pa.Scalar) -> pa.Table:
+    """Rows that are gone get the mark, which is a change of the row; those that were marked before keep theirs."""
+    for name in {DELETED_AT, SYNCED_AT} & set(rows.column_names):
+        at = rows.schema.get_field_index(name)
+        rows = rows.set_column(at, rows.schema.field(at), pc.if_else(gone, moment, rows.column(at)))
+    return rows
+
+
+def _stage(rows: Iterator[pa.Table], staged: Staged, schema: pa.Schema) -> Staged:
+    """Parts of carried rows, under a run id of their own so that a sweep finds them if this run dies."""
+    staging = Staging(staged.path, f"{staged.run_id}-carried", staged.key, staged.measured, schema=schema)
+    for each in rows:
+        staging.add(each)
+    return staging.close()

@@ -1,0 +1,256 @@
+"""One table of the lake: where it lies, whose it is, what it holds, and how far its stream has been read."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from b24lake.errors import StopError, UsageError
+from b24lake.lake.evolution import Change
+from b24lake.lake.files import open_table, storage_errors
+from b24lake.lake.staging import STAGING
+
+MARK = "b24lake."
+"""What the names of our table properties and of our entries in commits begin with."""
+
+_NAME = re.compile(r"[A-Za-z0-9-][A-Za-z0-9_-]{0,127}")
+_OURS = re.compile(rf"_delta_log|{STAGING}|part-[A-Za-z0-9_-]+-\d+\.parquet")
+_UNFIT = set("%#?[]|^\\")
+"""Signs that delta-rs takes for a part of a URL: it would write elsewhere, lose the history or crash."""
+RESERVED = frozenset(
+    word
+    for line in (
+        "all alter analyze and any array as asc between both by case cast check column constraint create cross",
+        "current_date current_time current_timestamp default delete desc describe distinct drop else end except",
+        "exists explain false fetch for foreign from full grant group having in inner insert intersect into is",
+        "join lateral leading left like limit natural not null offset on or order outer over partition primary",
+        "references right rows select set show some table then to trailing true truncate union unique update use",
+        "user using values view when where window with",
+    )
+    for word in line.split()
+)
+"""Words of SQL that cannot be a table's name without quotes."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose rows a table holds. `portal` survives a changed address; source and folder are for display."""
+
+    portal: str
+    stream: str
+    source: str = ""
+    folder: str = ""
+
+    def properties(self) -> dict[str, str]:
+        """As table properties; they are also part of a table's first commit."""
+        return {
+            f"{MARK}portal": self.portal,
+            f"{MARK}stream": self.stream,
+            f"{MARK}source": self.source,
+            f"{MARK}folder": self.folder,
+        }
+
+
+@dataclass(frozen=True)
+class Bookmark:
+    """How far a stream has been read: `time` in ms since 1970 (UTC) or the last `id`; 0 means "read in full".
+
+    `fingerprint` stands for everything that was asked; another one finds no bookmark.
+    """
+
+    kind: Literal["time", "id"]
+    fingerprint: str
+    value: int
+
+    @property
+    def app_id(self) -> str:
+        """The application id of the Delta transaction that carries it; unlike commit metadata, it outlives the log."""
+        return bookmark_id(self.kind, self.fingerprint)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What travels with the rows of a commit besides the rows; all metadata is text."""
+
+    run_id: str
+    bookmark: Bookmark | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a commit did to the rows people see, compared with the version before.
+
+    rows       distinct keys that were read
+    updated    None where nobody compared the rows: full reads
+    deleted    rows that went, or were newly marked as deleted
+    carried    rows that are gone at the source and were kept
+    version    the version that holds the rows; None where nothing differed and none was written
+    changes    what happened to the columns; refresh: the next run has to read in full
+    """
+
+    rows: int
+    inserted: int
+    updated: int | None
+    deleted: int
+    carried: int
+    version: int | None
+    changes: tuple[Change, ...] = ()
+    refresh: bool = False
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table as its last version shows it; `rows` is None where the log does not tell."""
+
+    path: Path
+    version: int
+    schema: pa.Schema
+    owner: Owner
+    rows: int | None
+    bytes: int
+    properties: Mapping[str, str]
+
+
+def table_path(lake: Path, layer: str, table: str) -> Path:
+    """`LAKE/LAYER/TABLE`. Raises UsageError where a name cannot be one."""
+    return lake / checked_name(layer, "layer") / checked_name(table, "table")
+
+
+def checked_name(name: str, what: str = "table") -> str:
+    """The name itself, where it may be one of a table or layer. Raises UsageError otherwise."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of a {what}",
+            why="a name has 1 to 128 letters (a-z), digits, `_` and `-`, and does not begin with `_`",
+            fix=f"choose another {what} name or prefix",
+        )
+    if name.casefold() in RESERVED:
+        raise UsageError(
+            f"{name!r} cannot be the name of a {what}", why="it is a word of SQL", fix="put a prefix before it"
+        )
+    return name
+
+
+def check_writable(lake: Path) -> None:
+    """Make the lake's folder where it is missing and try to write there.
+
+    Raises UsageError where the path is no folder, StopError where nothing can be written.
+    """
+    unfit = sorted(set(str(lake.absolute())) & _UNFIT)
+    if unfit:
+        raise UsageError(
+            f"The lake cannot be in {lake}",
+            why=f"Delta tables do not work in a path with {' '.join(unfit)}",
+            fix="name another folder with --lake",
+        )
+    try:
+        lake.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=lake) as probe:
+            probe.write(b"b24lake")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(
+            f"The lake {lake} is not a folder", why=f"{error.filename} is a file", fix="name a folder with --lake"
+        ) from error
+    except OSError as error:
+        raise StopError(
+            f"The lake {lake} cannot be written",
+            why=error.strerror or str(error),
+            fix="correct its permissions, free some space, or name another folder with --lake",
+        ) from error
+
+
+def inspect(path: Path, owner: Owner) -> TableState | None:
+    """The table that this stream of this portal may write; None where it has no first version yet.
+
+    Raises UsageError where the folder holds something else: another stream, another portal, or nothing of ours.
+    """
+    table = open_owned(path, owner)
+    return None if table is None else state_of(path, table)
+
+
+def open_owned(path: Path, owner: Owner) -> DeltaTable | None:
+    """As `inspect`, but the Delta table itself."""
+    table = open_table(path)
+    if table is None:
+        _refuse_foreign_files(path)
+        return None
+    with storage_errors(path):
+        found = owner_of(table)
+    if found is None:
+        raise UsageError(
+            f"The table {path} was not made by b24lake",
+            why="its properties name no portal and stream",
+            fix="choose another prefix or table name; this one is never touched",
+        )
+    if (found.portal, found.stream) != (owner.portal, owner.stream):
+        raise UsageError(
+            f"The table {path} belongs to stream {found.stream!r} of portal {found.portal!r}",
+            why=f"the rows to write are of stream {owner.stream!r} of portal {owner.portal!r}",
+            fix="choose another prefix or table name",
+        )
+    return table
+
+
+def owner_of(table: DeltaTable) -> Owner | None:
+    """Whose table it is: by its properties, else by its first commit (a run that died between the two); else None."""
+    properties = table.metadata().configuration
+    if f"{MARK}portal" in properties:
+        return _owner(properties)
+    marked = (entry for entry in table.history() if f"{MARK}portal" in entry)
+    return next((_owner(entry) for entry in marked), None)
+
+
+def state_of(path: Path, table: DeltaTable) -> TableState:
+    """What the log says about the table's loaded version."""
+    files = pa.table(table.get_add_actions(flatten=True))
+    counted = files.column("num_records").to_pylist() if files.num_rows else []
+    return TableState(
+        path=path,
+        version=table.version(),
+        schema=schema_of(table),
+        owner=owner_of(table) or Owner("", ""),
+        rows=None if None in counted else sum(counted),
+        bytes=sum(files.column("size_bytes").to_pylist()) if files.num_rows else 0,
+        properties=table.metadata().configuration,
+    )
+
+
+def schema_of(table: DeltaTable) -> pa.Schema:
+    """The columns; a column's description is `comment` in its metadata."""
+    return pa.schema(table.schema())
+
+
+def bookmark(path: Path, kind: Literal["time", "id"], fingerprint: str) -> int | None:
+    """The value of this bookmark (0: read in full); None where the table or the bookmark does not exist."""
+    table = open_table(path)
+    with storage_errors(path):
+        return None if table is None else table.transaction_version(bookmark_id(kind, fingerprint))
+
+
+def bookmark_id(kind: str, fingerprint: str) -> str:
+    """The application id of a bookmark's Delta transaction."""
+    return f"b24lake/{kind}/{fingerprint}"
+
+
+def _owner(marks: Mapping[str, Any]) -> Owner:
+    return Owner(*(str(marks.get(MARK + name) or "") for name in ("portal", "stream", "source", "folder")))
+
+
+def _refuse_foreign_files(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file", why="a table is a folder", fix="choose another prefix or table name")
+    foreign = sorted(each.name for each in path.iterdir() if not _OURS.fullmatch(each.name)) if path.exists() else []
+    if foreign:
+        raise UsageError(
+            f"The folder {path} holds files that are not a table's",
+            why=f"for example {foreign[0]!r}",
+            fix="choose another prefix or table name; this folder is never touched",
+        )
