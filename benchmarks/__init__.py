@@ -1,0 +1,1 @@
+"""Speed and memory, measured against a sandbox portal on this machine: `make bench` writes RESULTS.md."""
