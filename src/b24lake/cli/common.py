@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from b24lake.sync.home import Home
 
 CANCELED_CODE = 130
+WIDE = 200  # columns where there is no terminal
 
 Url = Annotated[
     str | None,
@@ -138,10 +139,13 @@ def _plain(value: Any) -> Any:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A terminal to print on; it obeys NO_COLOR and knows when it is a pipe."""
+    """A terminal to print on; it obeys NO_COLOR. In a pipe or a file nothing is cut to a terminal's width."""
     from rich.console import Console
 
-    return Console(stderr=stderr, soft_wrap=False, highlight=False)
+    made = Console(stderr=stderr, soft_wrap=False, highlight=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = WIDE
+    return made
 
 
 def fail(error: B24LakeError) -> int:

@@ -76,7 +76,7 @@ def _moving_line(line: StreamReport, stats: Stats, seconds: float) -> list[str |
 def closing(report: RunReport, lake: Path) -> None:
     """What the run did, as a table on stdout."""
     terminal = console()
-    table = _table("table", "state", "rows", "new", "changed", "gone", "misfits", "pages", "portal s")
+    table = _table("table", "state", "rows", "new", "changed", "gone", "pages", "portal s")
     for line in report.streams:
         table.add_row(*_closing_line(line))
     terminal.print(table)
@@ -95,7 +95,7 @@ def closing(report: RunReport, lake: Path) -> None:
 
 def _closing_line(line: StreamReport) -> list[str | Text]:
     read = line.status in {SUCCESS, EMPTY}
-    counts = [line.rows_read, line.rows_inserted, line.rows_updated, line.rows_deleted, line.misfits]
+    counts = [line.rows_read, line.rows_inserted, line.rows_updated, line.rows_deleted]
     shown = [("" if count is None else f"{count:,}") if read else "" for count in counts]
     pages = [f"{line.commands:,}", f"{line.portal_seconds:,.1f}"] if line.commands else ["", ""]
     return [line.table, Text(line.status, style=_STYLES.get(line.status, "")), *shown, *pages]
@@ -106,6 +106,8 @@ def _explain(terminal: Console, line: StreamReport) -> None:
         terminal.print(Text(f"{line.name}: {line.error}", style=_STYLES.get(line.status, "")))
     if line.filter_ignored:
         terminal.print(Text(f"{line.name}: the portal ignored the change filter, so everything was read", "yellow"))
+    if line.misfits:
+        terminal.print(Text(f"{line.name}: {line.misfits:,} values do not fit their type, see _misfits", "yellow"))
     for change in line.schema_changes:
         types = " -> ".join(part for part in (change["before"], change["after"]) if part)
         terminal.print(Text(f"{line.name}: column {change['column']} {change['kind']} ({types})", "cyan"))
@@ -114,5 +116,11 @@ def _explain(terminal: Console, line: StreamReport) -> None:
 def _table(*headings: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if number < 2 else "right", no_wrap=True)
+        # numbers are never cut: a narrow terminal shortens the names instead
+        table.add_column(
+            heading,
+            justify="left" if number < 2 else "right",
+            no_wrap=True,
+            min_width=0 if number == 0 else len(heading),
+        )
     return table
