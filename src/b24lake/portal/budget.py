@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ import orjson
 
 from b24lake.portal import limits
 from b24lake.portal.limits import Bucket, Plan
+
+SHORTEST_NAP = 0.01  # seconds; shorter ones may be less than a clock can tell apart
 
 
 class Budget:
@@ -33,7 +36,7 @@ class Budget:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.plan, self.path, self.clock, self.sleep = plan, path, clock, sleep
-        self._own = Bucket()
+        self._own, self._lock = Bucket(), threading.Lock()
 
     def take(self) -> float:
         """Wait for room, then count one request. Returns the seconds waited."""
@@ -45,6 +48,8 @@ class Budget:
                 if seconds <= 0:
                     bucket.state = limits.take(bucket.state, now, self.plan)
                     return waited
+                bucket.state = limits.rebased(bucket.state, now, self.plan)
+            seconds = max(seconds, SHORTEST_NAP)
             self.sleep(seconds)
             waited += seconds
 
@@ -56,13 +61,14 @@ class Budget:
     @contextmanager
     def _bucket(self) -> Iterator[_Held]:
         if self.path is None:
-            held = _Held(self._own)
-            yield held
-            self._own = held.state
+            with self._lock:
+                held = _Held(self._own)
+                yield held
+                self._own = held.state
             return
         with self.path.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            held = _Held(_load(file))
+            held = _Held(_load(file, self.plan))
             yield held
             file.seek(0)
             file.truncate()
@@ -76,9 +82,10 @@ class _Held:
         self.state = state
 
 
-def _load(file: IO[bytes]) -> Bucket:
+def _load(file: IO[bytes], plan: Plan) -> Bucket:
     file.seek(0)
     try:
-        return Bucket(**orjson.loads(file.read()))
-    except (orjson.JSONDecodeError, TypeError):  # new, or cut off by a crash: begin with an empty bucket
+        kept = Bucket(**{name: float(value) for name, value in orjson.loads(file.read()).items()})
+    except (AttributeError, TypeError, ValueError):  # new, or cut off by a crash: begin with an empty bucket
         return Bucket()
+    return Bucket(min(kept.level, float(plan.threshold)), kept.at, min(1.0, max(limits.SLOWEST, kept.pace)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -9,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import orjson
 import urllib3
@@ -18,12 +20,13 @@ from b24lake.errors import B24LakeError, BusyError, RetryError, StopError, Usage
 from b24lake.portal import phpquery, replies
 from b24lake.portal.budget import Budget
 from b24lake.portal.replies import Answer, Timing
-from b24lake.portal.webhook import Webhook
+from b24lake.portal.webhook import Webhook, is_loopback, mask
 
 MAX_COMMANDS = 50  # of one batch
 ATTEMPTS = 6  # of one request that fails in passing
 BUSY_ATTEMPTS = 20  # of one request that the portal refuses as one too many
 LONGEST_PAUSE = 30.0  # seconds between two attempts
+LARGE = 1_000_000  # bytes of a body whose parsing waits for its turn
 TIMEOUT = urllib3.Timeout(connect=15.0, read=75.0)  # the portal itself gives up after 60 s
 
 
@@ -79,13 +82,16 @@ class Connection:
         """One method by itself. Raises the member of the error family that the portal's refusal means."""
         return self._attempts(method, orjson.dumps(params or {}))
 
-    def batch(self, commands: Mapping[str, Command], *, halt: bool = False) -> Batch:
+    def batch(
+        self, commands: Mapping[str, Command], *, halt: bool = False, turn: Callable[[], None] = lambda: None
+    ) -> Batch:
         """Up to 50 commands in one request, executed in the given order; keys must not be numbers.
 
-        An error of a single command is in its Answer; raised is only what hits the request as a whole.
+        An error of a single command is in its Answer; raised is only what hits the request as a whole. `turn` is
+        called before a large body is parsed: it may wait, so that only as many are in memory as somebody can use.
         """
         cmd = {key: phpquery.command(*command) for key, command in commands.items()}
-        answer = self._attempts("batch", orjson.dumps({"halt": int(halt), "cmd": cmd}))
+        answer = self._attempts("batch", orjson.dumps({"halt": int(halt), "cmd": cmd}), turn)
         with self._lock:
             self.counters.commands += len(commands)
         methods = {key: command.method for key, command in commands.items()}
@@ -95,12 +101,12 @@ class Connection:
         """Close all sockets."""
         self._pool.clear()
 
-    def _attempts(self, method: str, body: bytes) -> Answer:
+    def _attempts(self, method: str, body: bytes, turn: Callable[[], None] = lambda: None) -> Answer:
         """Ask until the portal answers; passing faults are asked again after a growing pause with jitter."""
         failed = busy = 0
         while True:
             try:
-                return self._ask(method, body)
+                return self._ask(method, body, turn)
             except BusyError as error:
                 self.budget.refused()
                 busy += 1
@@ -121,13 +127,15 @@ class Connection:
     def _pause(self, attempt: int) -> None:
         self._sleep(min(LONGEST_PAUSE, 0.5 * 2.0**attempt) * (0.5 + self._chance() / 2))
 
-    def _ask(self, method: str, body: bytes) -> Answer:
+    def _ask(self, method: str, body: bytes, turn: Callable[[], None]) -> Answer:
         """One request, and one more where the portal has moved."""
         for _hop in range(3):
             webhook = self.webhook
             response = self._post(webhook.url(method), body)
             location = response.headers.get("Location", "")
             if not (300 <= response.status < 400 and location):
+                if len(response.data) > LARGE:
+                    turn()
                 return replies.read(response.status, response.data, method=method)
             self._move(webhook, location)
         raise StopError("The portal redirects in a circle", fix="check the webhook URL in a browser")
@@ -172,8 +180,18 @@ class Connection:
         if new == old:
             raise StopError(f"{old} redirects to itself or to a page", fix="open the portal's address in a browser")
         with self._lock:
-            self.webhook = new
-        self._on_move(new)
+            known, self.webhook = self.webhook == new, new
+        if not known:  # another thread may have been redirected at the same moment
+            self._on_move(new)
+
+
+def _masked(record: logging.LogRecord) -> bool:
+    """The HTTP library logs each request's path, and the secret is in it."""
+    record.msg, record.args = mask(record.getMessage()), ()
+    return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_masked)
 
 
 def _pool(webhook: Webhook, connections: int) -> urllib3.PoolManager:
@@ -183,8 +201,8 @@ def _pool(webhook: Webhook, connections: int) -> urllib3.PoolManager:
         "Content-Type": "application/json",
         "User-Agent": f"b24lake/{__version__}",
     }
-    scheme, _, rest = webhook.origin.partition("://")
-    proxy = urllib.request.getproxies().get(scheme)
-    if proxy and not urllib.request.proxy_bypass(rest.partition("/")[0]):
+    origin = urlsplit(webhook.origin)
+    proxy = urllib.request.getproxies().get(origin.scheme)
+    if proxy and not is_loopback(origin.hostname or "") and not urllib.request.proxy_bypass(origin.netloc):
         return urllib3.ProxyManager(proxy, headers=headers, maxsize=connections)
     return urllib3.PoolManager(headers=headers, maxsize=connections, block=False)

@@ -10,14 +10,14 @@ Two limits of the portal (limits.md of the vendor's docs):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from b24lake.portal.replies import Answer, Timing
 
 BATCH = "batch"  # the gauge of a portal that bills the envelope instead of the methods inside
 UNKNOWN_REST = 60.0  # seconds to rest after a block of which the portal does not say when it ends
-RESERVE = 4  # requests kept free: those on their way arrive later and closer together than they were sent
+RESERVE = 2.0  # seconds of drain kept free: requests arrive later and closer together than they were sent
 SLOWEST = 1 / 8  # of the plan's drain, however often the portal refuses
 
 
@@ -47,7 +47,7 @@ def wait(bucket: Bucket, now: float, plan: Plan) -> float:
     >>> wait(Bucket(level=46, at=100.0), 100.0, PLANS["standard"])
     0.5
     """
-    over = _drained(bucket, now, plan) + 1 - max(1, plan.threshold - RESERVE)
+    over = _drained(bucket, now, plan) + 1 - max(1.0, plan.threshold - RESERVE * plan.drain)
     return max(0.0, over / (plan.drain * bucket.pace))
 
 
@@ -61,8 +61,12 @@ def refused(bucket: Bucket, now: float, plan: Plan) -> Bucket:
     return Bucket(float(plan.threshold), now, max(SLOWEST, bucket.pace / 2))
 
 
+def rebased(bucket: Bucket, now: float, plan: Plan) -> Bucket:
+    """The same bucket as of `now`: from here it drains even where a clock was set back by hours."""
+    return Bucket(_drained(bucket, now, plan), now, bucket.pace)
+
+
 def _drained(bucket: Bucket, now: float, plan: Plan) -> float:
-    # a clock that was set back must not fill the bucket for hours
     return max(0.0, bucket.level - max(0.0, now - bucket.at) * plan.drain * bucket.pace)
 
 
@@ -93,20 +97,28 @@ class Gauges:
 def observe(gauges: Gauges, answers: Iterable[tuple[str, Answer]], outer: Timing, now: float) -> Gauges:
     """The gauges after one batch (or call): `answers` as (method, answer), `outer` the batch's own timing.
 
-    Per batch and method the largest value counts, since most commands report 0. Only where no command reports
-    anything is the envelope's own number taken, as the gauge of `batch`.
+    Per batch and method the largest value counts, since most commands report 0. The envelope's own number is the gauge
+    of `batch` where no command reports anything, or several methods all report just this number. Elsewhere it may
+    repeat a method's number, so it only tells when `batch` would be free after a block.
     """
     seen: dict[str, Timing] = {}
     for method, answer in answers:
         known = seen.get(method)
         if known is None or (answer.timing.operating or 0) >= (known.operating or 0):
             seen[method] = answer.timing
-    if outer.operating and not any(timing.operating for timing in seen.values()):
-        seen[BATCH] = outer
     updated = dict(gauges.by_method)
     for method, timing in seen.items():
         updated[method] = _read(updated.get(method, Gauge()), timing, gauges.threshold, now)
+    if outer.operating:
+        threshold = gauges.threshold if _bills_batch(seen.values(), outer.operating) else 0.0
+        updated[BATCH] = _read(updated.get(BATCH, Gauge()), outer, threshold, now)
     return replace(gauges, by_method=updated)
+
+
+def _bills_batch(inner: Collection[Timing], operating: float) -> bool:
+    """Whether a portal seems to bill the batch as a whole instead of the methods in it."""
+    told = [timing.operating for timing in inner if timing.operating]
+    return not told or (len(told) > 1 and set(told) == {operating})
 
 
 def blocked(gauges: Gauges, method: str, now: float) -> Gauges:
@@ -121,7 +133,7 @@ def _read(gauge: Gauge, timing: Timing, threshold: float, now: float) -> Gauge:
     """A 0 or an absent value never lowers a gauge before its reset: real batches report 0 on most commands."""
     before_reset = gauge.reset_at is not None and now < gauge.reset_at
     operating = max(timing.operating or 0.0, gauge.operating if before_reset else 0.0)
-    reset_at = _ours(timing, now) if timing.operating is not None else None
+    reset_at = _ours(timing, now) if timing.operating or not before_reset else None
     reset_at = reset_at if reset_at is not None else (gauge.reset_at if before_reset else None)
     until = gauge.until if gauge.until > now else 0.0
     if threshold > 0 and (timing.operating or 0.0) > threshold:

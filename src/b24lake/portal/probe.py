@@ -24,8 +24,9 @@ _FEW_SCOPES = "tick at least the scope crm in the incoming webhook"
 class Probe:
     """One portal through one webhook.
 
-    admin     None where the portal does not say
-    clock     the portal's time at the moment of asking, None where it gave none
+    admin          None where the portal does not say
+    clock          the portal's time at the moment of asking, None where it gave none
+    tells_scopes   whether `scopes` is what the portal said: none at all is an answer, too
     """
 
     owner: str
@@ -33,6 +34,7 @@ class Probe:
     admin: bool | None
     scopes: frozenset[str]
     clock: datetime | None
+    tells_scopes: bool = True
 
     @property
     def zone(self) -> tzinfo:
@@ -42,8 +44,10 @@ class Probe:
 
 def read(answers: Mapping[str, Answer]) -> Probe:
     """The answers to QUESTIONS. Raises StopError where the webhook's owner is inactive."""
-    profile = answers["profile"].result
-    if answers["profile"].error is None and not isinstance(profile, dict):
+    asked, profile = answers["profile"], answers["profile"].result
+    if asked.missing:
+        raise StopError("The portal does not answer `profile`", why="it is overloaded", fix="run it again later")
+    if asked.error is None and not (isinstance(profile, dict) and profile):
         raise StopError(
             "The webhook has no active owner",
             why="the portal answered `profile` without a user: the employee who made the webhook was dismissed",
@@ -57,6 +61,7 @@ def read(answers: Mapping[str, Answer]) -> Probe:
         admin=admin if isinstance(admin, bool) else None,
         scopes=frozenset(str(scope).lower() for scope in listed(answers["scope"].result)),
         clock=_clock(answers),
+        tells_scopes=isinstance(answers["scope"].result, list | dict),
     )
 
 

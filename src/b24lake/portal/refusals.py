@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from b24lake.errors import B24LakeError, BusyError, LockedError, RestError, RetryError, StopError, StreamError
+from b24lake.portal.webhook import mask
 
 _AUTH = (
     "the webhook's code is wrong, expired or revoked, or its owner was dismissed",
@@ -75,11 +76,14 @@ _TEXTS: tuple[tuple[str, type[B24LakeError], Text], ...] = (
     ("can't be authorized", StopError, _AUTH),
     ("access denied", LockedError, _RIGHTS),
     ("no permission", LockedError, _RIGHTS),
+    ("not have permission", LockedError, _RIGHTS),
     ("more scopes", LockedError, _SCOPE),
     ("higher privileges", LockedError, _SCOPE),
     ("method not found", LockedError, _UNKNOWN),
     ("operation time limit", RestError, _TIME),
     ("too many requests", BusyError, _BUSY),
+    ("internal server error", RetryError, _FAULT),
+    ("internalservererror", RetryError, _FAULT),
 )
 
 
@@ -93,7 +97,7 @@ def refusal(status: int, error: Any, description: Any, *, method: str) -> B24Lak
     if isinstance(error, dict):
         error, description = error.get("code", ""), error.get("message", description)
     code = str(error if error is not None else "").strip()
-    said = str(description or "").strip()
+    said = mask(str(description or "").strip())
     kind, (why, fix) = _by_code_and_text(code.upper(), said.lower()) or _by_status(status)
     quoted = ", ".join(part for part in (code, said) if part) or f"HTTP {status}"
     return kind(f"The portal refused {method} ({quoted})", why=why, fix=fix, code=code)

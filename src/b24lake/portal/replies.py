@@ -6,6 +6,7 @@ limits.md (errors) of the vendor's docs. Where these contradict real portals, bo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ import orjson
 
 from b24lake.errors import B24LakeError, LockedError, RetryError, StopError
 from b24lake.portal.refusals import refusal
+
+BOM = b"\xef\xbb\xbf"  # on-premise portals whose PHP files begin with one send it along
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def read(status: int, body: bytes, *, method: str) -> Answer:
     Decides by the presence of `error`, not by the HTTP status: some methods document a refusal under 200.
     """
     try:
-        envelope = orjson.loads(body)
+        envelope = orjson.loads(body.removeprefix(BOM))
     except orjson.JSONDecodeError:
         raise _not_json(status, body, method) from None
     if not isinstance(envelope, dict):
@@ -109,8 +112,10 @@ def timing(time: Any) -> Timing:
 
 def whole(value: Any) -> int | None:
     """An int that may come as text; None for anything else."""
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        return None
     try:
-        return None if isinstance(value, bool) else int(value)
+        return int(value)
     except (TypeError, ValueError):
         return None
 
@@ -177,9 +182,10 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _unix(value: Any) -> float | None:

@@ -6,11 +6,13 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import NoReturn
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from b24lake.errors import UsageError
 
-_PATH = re.compile(r"^(?P<prefix>.*?)/rest/(?:api/)?(?P<user>\d+)/(?P<code>[^/\s]+)(?:/[\w.]*)?/?$")
+_PATH = re.compile(
+    r"^(?P<prefix>(?:/[\w.~-]+)*?)/rest/(?:api/)?(?P<user>\d+)/(?P<code>[\w-]+)(?:/[\w.]*)?/?$", re.ASCII
+)  # a code with a dot would be a method name in its place
 _SECRET = re.compile(r"(/rest/(?:api/)?\d+/)[^/\s?#\"'<>]+")
 _HOW_TO = (
     "create an incoming (inbound) webhook in Bitrix24 under Applications > Developer resources > Other > "
@@ -53,10 +55,11 @@ class Webhook:
         The vendor's docs say that the old host answers 302 after a portal's address changed. The path
         carries the secret, so a plain http target of a https webhook is refused.
         """
-        target = urlsplit(location)
-        prefix = target.path.partition("/rest/")[0] if "/rest/" in target.path else ""
-        _require_safe(target, allow_http=self.allow_http, masked=mask(location))
-        return Webhook(f"{target.scheme}://{target.netloc.lower()}{prefix}", self.user, self.code, self.allow_http)
+        target = _split(urljoin(f"{self.origin}/", location))
+        prefix = target.path.partition("/rest/")[0].rstrip("/") if "/rest/" in target.path else ""
+        downgrade = self.origin.startswith("https:")
+        _require_safe(target, allow_http=self.allow_http, masked=self.scrub(location), downgrade=downgrade)
+        return Webhook(f"{target.scheme}://{_netloc(target)}{prefix}", self.user, self.code, self.allow_http)
 
     def scrub(self, text: str) -> str:
         """`text` without the secret, wherever it stands."""
@@ -79,7 +82,13 @@ def parse(text: str, *, allow_http: bool = False) -> Webhook:
     screen shows), quotes, spaces and a query string. Raises UsageError for an outgoing webhook's handler URL, a
     bare token, plain http to anything but this machine (unless `allow_http`).
     """
-    pasted = text.strip().strip("\"'<>").strip()
+    pasted = text.strip().strip("\"'<>«»“”").strip()
+    if not pasted.isascii():
+        raise UsageError(
+            "This is not a webhook URL",
+            why="it holds letters that no webhook URL has",
+            fix=f"copy it again; write a national domain name in its xn-- form; {_HOW_TO}",
+        )
     if not pasted:
         raise UsageError("No webhook URL was given", why="it is empty", fix=_HOW_TO)
     if "://" not in pasted and "/" not in pasted.rstrip("/"):
@@ -91,7 +100,7 @@ def parse(text: str, *, allow_http: bool = False) -> Webhook:
         )
     target = _split(pasted if "://" in pasted else f"https://{pasted}")
     found = _PATH.match(target.path)
-    if not found or found["code"].endswith((".json", ".xml")):
+    if not found:
         raise UsageError(
             f"{_shown(target)} is not an incoming webhook URL",
             why="it lacks the part /rest/USER/CODE/; a handler URL of an outgoing (outbound) webhook receives events "
@@ -114,8 +123,8 @@ def _split(url: str) -> SplitResult:
     try:
         target = urlsplit(url)
         _ = target.port
-    except ValueError as error:
-        raise UsageError("This is not a webhook URL", why=mask(str(error)), fix=_HOW_TO) from None
+    except ValueError:
+        raise UsageError("This is not a webhook URL", why="its host or port cannot be read", fix=_HOW_TO) from None
     if target.scheme.lower() not in {"http", "https"} or not target.hostname:
         raise UsageError("This is not a webhook URL", why="it does not begin with https://HOST/", fix=_HOW_TO)
     if target.username or target.password:
@@ -123,8 +132,9 @@ def _split(url: str) -> SplitResult:
     return target
 
 
-def _require_safe(target: SplitResult, *, allow_http: bool, masked: str) -> None:
-    if target.scheme.lower() == "https" or allow_http or is_loopback(target.hostname or ""):
+def _require_safe(target: SplitResult, *, allow_http: bool, masked: str, downgrade: bool = False) -> None:
+    """Let https pass, and http to this machine, unless it would be a `downgrade` from https."""
+    if target.scheme.lower() == "https" or allow_http or (is_loopback(target.hostname or "") and not downgrade):
         return
     raise UsageError(
         f"{masked} uses plain http",
@@ -140,5 +150,6 @@ def _netloc(target: SplitResult) -> str:
 
 
 def _shown(target: SplitResult) -> str:
-    """Scheme and host only: the path of a refused URL may hold any secret."""
-    return f"{target.scheme}://{_netloc(target)}/…"
+    """Scheme and host only: the path of a refused URL may hold any secret, and so may a host without a dot."""
+    host = target.hostname or ""
+    return f"{target.scheme}://{_netloc(target)}/…" if "." in host or is_loopback(host) else "What was given"

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 MISFITS = "_misfits"
 MISFITS_TYPE = pa.map_(pa.string(), pa.string())
 SCHEMA_TAIL = (pa.field(MISFITS, MISFITS_TYPE),)  # what a batch has behind the stream's own columns
-_MANY_SHAPES = 8  # more different sets of keys than this in one batch, and rows are read key by key
+_FEW = 20  # keys that only some rows have; with more of them rows are read key by key
 
 
 class Decoder:
@@ -33,8 +33,8 @@ class Decoder:
         self.misfits = 0
 
     def batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
-        """Rows -> one batch: as many rows (grouped by the keys they have), the columns, and `_misfits`."""
-        parts, rows = _columns_of(rows)
+        """Rows -> one batch: as many rows in the same order, the columns, and `_misfits`. The rows are used up."""
+        parts = _columns_of(rows)
         self._grow(parts)
         nothing = [None] * len(rows)
         arrays, unfit = [], {}
@@ -73,25 +73,17 @@ class Decoder:
         )
 
 
-def _columns_of(rows: Sequence[Row]) -> tuple[dict[str, Sequence[Any]], Sequence[Row]]:
-    """Rows turned by 90 degrees: values by key. Rows of the same keys are turned together, which is much quicker."""
-    shapes: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-    for row in rows:
-        shapes[tuple(row)].append(row)
+def _columns_of(rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
+    """Rows turned by 90 degrees: values by key. Rows that have the same keys in the same order turn very quickly."""
+    shapes = set(map(tuple, rows))
+    if len(shapes) > 1:
+        everywhere = set(rows[0]).intersection(*shapes)
+        optional = set(chain.from_iterable(shapes)) - everywhere
+        if len(optional) <= _FEW:
+            for row in rows:  # keys that only some rows have move to the end of all of them
+                for key in optional:
+                    row[key] = row.pop(key, None)
+            shapes = set(map(tuple, rows))
     if len(shapes) == 1:
-        keys = next(iter(shapes))
-        return dict(zip(keys, zip(*[row.values() for row in rows], strict=True), strict=True)), rows
-    names = dict.fromkeys(chain.from_iterable(shapes))
-    if len(shapes) > _MANY_SHAPES:
-        return {name: [row.get(name) for row in rows] for name in names}, rows
-    return _join(shapes, names), list(chain.from_iterable(shapes.values()))
-
-
-def _join(shapes: dict[tuple[str, ...], list[Row]], names: Iterable[str]) -> dict[str, Sequence[Any]]:
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for keys, rows in shapes.items():
-        turned = dict(zip(keys, zip(*[row.values() for row in rows], strict=True), strict=True))
-        nothing = [None] * len(rows)
-        for name, values in columns.items():
-            values.extend(turned.get(name, nothing))
-    return columns  # type: ignore[return-value]
+        return dict(zip(shapes.pop(), zip(*[row.values() for row in rows], strict=True), strict=True))
+    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(chain.from_iterable(shapes))}

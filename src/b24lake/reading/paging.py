@@ -96,7 +96,7 @@ def read_chain(stream: Stream, chain: Chain, since: Since | None, answers: Seque
     rows: list[Row] = []
     reached = chain.after
     for number, answer in enumerate(answers):
-        problem = answer.error or (RetryError(f"{stream.method} was left unanswered") if answer.missing else None)
+        problem = answer.error or (RetryError(f"{stream.method} was left unanswered") if unanswered(answer) else None)
         if problem is None:
             page = rows_of(stream, answer.result)
             problem = _untrusted(stream, page, reached, chain.upto, since)
@@ -112,6 +112,11 @@ def read_chain(stream: Stream, chain: Chain, since: Since | None, answers: Seque
     return Read(rows, reached)
 
 
+def unanswered(answer: Answer) -> bool:
+    """Whether a command brought neither rows nor an error: an overloaded portal leaves it out, or says null."""
+    return answer.error is None and (answer.missing or answer.result is None)
+
+
 def rows_of(stream: Stream, result: Any) -> list[Row]:
     """The rows in a result, at the place the stream says, as a list; other places the docs print are read as well.
 
@@ -123,7 +128,7 @@ def rows_of(stream: Stream, result: Any) -> list[Row]:
     if stream.rows_at and isinstance(result, dict):
         result = result.get(stream.rows_at, result)
     rows = listed(result)
-    if not all(isinstance(row, dict) for row in rows):
+    if not isinstance(result, list | dict) or not all(isinstance(row, dict) for row in rows):
         raise StreamError(f"{stream.method} answered something that is not a list of records")
     return rows
 

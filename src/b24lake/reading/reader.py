@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -92,9 +93,10 @@ class _Active:
 
 @dataclass(slots=True)
 class _Sent:
-    """One request on its way: its orders, each with its keys."""
+    """One request on its way: its orders, each with its keys; `in_memory` once its answer has been parsed."""
 
     orders: list[Order] = field(default_factory=list)
+    in_memory: bool = False
 
     @property
     def commands(self) -> dict[str, Command]:
@@ -124,7 +126,8 @@ class Reader:
         self.stats: dict[str, Stats] = {}
         self._clock, self._sleep = clock, sleep
         self._active: dict[str, _Active] = {}
-        self._turn = 0
+        self._first = 0
+        self._memory = threading.Semaphore(1)  # one large answer is parsed at a time, when the one before is decoded
 
     def read(self, asks: Sequence[Ask]) -> Iterator[Event]:
         """Everything asked for, as it comes. Raises StopError where nothing can go on."""
@@ -141,12 +144,22 @@ class Reader:
                     continue
                 done, _ = wait(flying, timeout=LONGEST_NAP, return_when=FIRST_COMPLETED)
                 for future in done:
-                    taken = list(self._take(flying.pop(future), future))
-                    self._launch(pool, flying)  # the portal works while we decode
-                    for active, rows, closed, error in taken:
-                        yield from self._emit(active, rows, closed, error)
+                    yield from self._use(flying.pop(future), future, lambda: self._launch(pool, flying))
         finally:
+            for _waiting in range(self.concurrency):
+                self._memory.release()
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def _use(self, sent: _Sent, future: Future[Batch], launch: Callable[[], None]) -> Iterator[Event]:
+        """Judge an answer, ask for more at once so that the portal works while we decode, then decode."""
+        try:
+            taken = list(self._take(sent, future))
+            launch()
+            while taken:
+                yield from self._emit(*taken.pop(0))
+        finally:
+            if sent.in_memory:
+                self._memory.release()
 
     def _begin(self, ask: Ask, form: int) -> _Active:
         since = _since(ask, form, self.zone)
@@ -158,7 +171,17 @@ class Reader:
             if not sent.orders:
                 return
             halt = len(sent.orders) == 1  # nothing after an error of a lone chain is worth the portal's time
-            flying[pool.submit(self.connection.batch, sent.commands, halt=halt)] = sent
+            flying[pool.submit(self._fetch, sent, halt)] = sent
+
+    def _fetch(self, sent: _Sent, halt: bool) -> Batch:
+        """In a thread: send a request, and parse its answer when there is room for it in memory."""
+
+        def turn() -> None:
+            if not sent.in_memory:
+                self._memory.acquire()
+                sent.in_memory = True
+
+        return self.connection.batch(sent.commands, halt=halt, turn=turn)
 
     def _next(self) -> _Sent:
         """The next request: what the streams want, in turns, without those whose method rests."""
@@ -175,8 +198,8 @@ class Reader:
     def _turns(self) -> list[_Active]:
         """The streams, beginning with another one at each request."""
         streams = list(self._active.values())
-        self._turn += 1
-        first = self._turn % len(streams) if streams else 0
+        self._first += 1
+        first = self._first % len(streams) if streams else 0
         return streams[first:] + streams[:first]
 
     def _rests(self, active: _Active, now: float) -> bool:
@@ -215,7 +238,7 @@ class Reader:
             active = self._active.get(order.task.stream.name)
             if active is None or active.task is not order.task:
                 continue  # the stream ended or began anew while this order was on its way
-            answers = [batch.answers[key] for key in order.commands]
+            answers = [batch.answers.pop(key) for key in order.commands]  # popped: rows are large, and used once
             try:
                 rows, closed = order.task.take(order, answers)
             except StreamError as error:

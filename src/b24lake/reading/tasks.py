@@ -19,6 +19,7 @@ from b24lake.reading.paging import (
     next_offset,
     offset_command,
     rows_of,
+    unanswered,
 )
 from b24lake.reading.walk import PATIENCE, Stretch, Walk
 from b24lake.streams.definitions import Stream
@@ -155,12 +156,13 @@ class ListTask:
         """The rows that had not come before. Fails where the portal says there are more than it gives."""
         self.busy = False
         (answer,) = answers
-        if answer.missing or isinstance(answer.error, RetryError):
+        if unanswered(answer) or isinstance(answer.error, RetryError):
             return self._again(answer)
         if answer.error is not None:
             if isinstance(answer.error, StreamError):
                 raise answer.error
             return [], ()
+        self.failures = 0
         page = rows_of(self.stream, answer.result)
         fresh = self._fresh(page)
         assert self.start is not None

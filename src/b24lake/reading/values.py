@@ -7,6 +7,7 @@ Source: api-reference/data-types.md of the vendor's docs; rules for dates: api-r
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
@@ -30,7 +31,7 @@ _YES, _NO = ("Y", "1", "true"), ("N", "0", "false")
 
 def decode(values: Sequence[Any], column: Column, zone: tzinfo) -> Decoded:
     """One column's values, in order; `zone` is the server's, for times without an offset."""
-    if values.count(None) == len(values):
+    if not values or (values[0] is None and values.count(None) == len(values)):
         return pa.nulls(len(values), column.type), _NONE
     if column.many:
         return _lists(values, column, zone)
@@ -41,12 +42,15 @@ def as_text(value: Any) -> str | None:
     """A JSON value as text: text stays as it is, objects become JSON; every kind of emptiness is None."""
     if isinstance(value, str):
         return value or None
-    if value is None or value is False or value == [] or value == {}:
-        return None
-    return orjson.dumps(value).decode()
+    return None if is_empty(value) else orjson.dumps(value).decode()
 
 
-def _scalars(values: Sequence[Any], kind: str, type_: pa.DataType, zone: tzinfo) -> Decoded:
+def is_empty(value: Any) -> bool:
+    """Whether a value means "nothing": null, false, "", [] and {}, but not the number 0."""
+    return not value and (value is False or not isinstance(value, int | float))
+
+
+def _scalars(values: Sequence[Any] | pa.Array, kind: str, type_: pa.DataType, zone: tzinfo) -> Decoded:
     if type_ == BOOL:
         return _booleans(_texts(values, _boolean_text), kind)
     array = _texts(values, as_text)
@@ -58,8 +62,10 @@ def _scalars(values: Sequence[Any], kind: str, type_: pa.DataType, zone: tzinfo)
     return decoded, misfits
 
 
-def _texts(values: Sequence[Any], convert: Callable[[Any], str | None]) -> pa.Array:
+def _texts(values: Sequence[Any] | pa.Array, convert: Callable[[Any], str | None]) -> pa.Array:
     """Values as an Arrow array of texts with empty ones as null; the quick way serves columns of only texts."""
+    if isinstance(values, pa.Array):
+        return values
     try:
         array = pa.array(values, TEXT)
     except _FAILED:
@@ -74,8 +80,13 @@ def _boolean_text(value: Any) -> str | None:
 
 def _booleans(array: pa.Array, kind: str) -> Decoded:
     count = 1 if kind == "char" else len(_YES)  # a char is Y or N, nothing else
-    yes = pc.is_in(array, pa.array(_YES[:count]))
-    known = pc.or_(yes, pc.is_in(array, pa.array(_NO[:count])))
+    if count == 1:
+        yes, no = pc.equal(array, _YES[0]), pc.equal(array, _NO[0])
+    else:
+        yes, no = (pc.is_in(array, pa.array(words)) for words in (_YES, _NO))
+    known = pc.or_(yes, no)
+    if pc.sum(known).as_py() == len(array):
+        return yes, _NONE
     return pc.if_else(known, yes, pa.scalar(None, BOOL)), _misfits(array, pc.invert(known))
 
 
@@ -111,22 +122,47 @@ def _one_by_one(array: pa.Array, type_: pa.DataType, parse: Callable[[str, tzinf
     return pa.array(fitting, type_), misfits
 
 
-def _whole(text: str, _zone: tzinfo) -> int:
-    number = Decimal(text)
-    if not number.is_finite() or number != number.to_integral_value():
+_NUMBER = re.compile(r"^\s*[+-]?\d{1,40}(?:\.\d*)?(?:[eE][+-]?\d{1,3})?\s*$", re.ASCII)
+
+
+def _whole(text: str, zone: tzinfo) -> int:
+    number = _money(text, zone)
+    if number != number.to_integral_value():
         raise ValueError(text)
     return int(number)
 
 
-def _float(text: str, _zone: tzinfo) -> float:
-    return float(Decimal(text))  # float() would take "1_000" and "infinity"
+def _float(text: str, zone: tzinfo) -> float:
+    number = float(_money(text, zone))
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _money(text: str, _zone: tzinfo) -> Decimal:
-    number = Decimal(text)
-    if not number.is_finite():
-        raise ValueError(text)
-    return number
+    if not _NUMBER.match(text):
+        raise ValueError(text)  # Decimal() would take "1_000" and "infinity"
+    return Decimal(text)
+
+
+def _integers(type_: pa.DataType) -> Callable[[pa.Array, tzinfo], Decoded]:
+    """A cast to integers; "0x1F", which Arrow would take, is no number here."""
+    quick = _cast(type_, _whole)
+
+    def cast(array: pa.Array, zone: tzinfo) -> Decoded:
+        if pc.any(pc.match_substring(array, "x", ignore_case=True)).as_py():
+            return _one_by_one(array, type_, _whole, zone)
+        return quick(array, zone)
+
+    return cast
+
+
+def _floats(array: pa.Array, zone: tzinfo) -> Decoded:
+    """Floats; "nan" and "inf", which Arrow would take, are no numbers."""
+    decoded, misfits = _cast(FLOAT, _float)(array, zone)
+    if pc.all(pc.is_finite(decoded)).as_py() is False:
+        return _one_by_one(array, FLOAT, _float, zone)
+    return decoded, misfits
 
 
 _PORTAL_TIMES = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y")
@@ -158,9 +194,10 @@ def _refuse(text: str) -> datetime:
 
 def _day(text: str, zone: tzinfo) -> date:
     """A date: midnight UTC printed in the server's offset; a plain date, or midnight in local time, is that day."""
+    parsed = moment(text, zone)
     if len(text) == 10 or text[10:19] in {"T00:00:00", " 00:00:00"}:
         return moment(text[:10], UTC).date()
-    return moment(text, zone).date()
+    return parsed.date()
 
 
 def _dates(array: pa.Array, zone: tzinfo) -> Decoded:
@@ -169,8 +206,8 @@ def _dates(array: pa.Array, zone: tzinfo) -> Decoded:
         moments = pc.cast(array, MOMENT)
     except _FAILED:
         return _one_by_one(array, DATE, _day, zone)
-    local_midnight = pc.equal(pc.utf8_slice_codeunits(array, 11, 19), "00:00:00")
-    days = pc.cast(pc.floor_temporal(moments, unit="day"), DATE)
+    days = pc.cast(moments, DATE)
+    local_midnight = pc.match_substring(array, "T00:00:00")
     if not pc.any(local_midnight).as_py():
         return days, _NONE
     as_written = pc.cast(pc.utf8_slice_codeunits(array, 0, 10), DATE)
@@ -182,9 +219,9 @@ def _moments(array: pa.Array, zone: tzinfo) -> Decoded:
 
 
 _CASTS: Mapping[pa.DataType, Callable[[pa.Array, tzinfo], Decoded]] = {
-    INT: _cast(INT, _whole),
-    SMALL: _cast(SMALL, _whole),
-    FLOAT: _cast(FLOAT, _float),
+    INT: _integers(INT),
+    SMALL: _integers(SMALL),
+    FLOAT: _floats,
     MONEY: _cast(MONEY, _money),
     DATE: _dates,
     MOMENT: _moments,
@@ -193,27 +230,50 @@ _CASTS: Mapping[pa.DataType, Callable[[pa.Array, tzinfo], Decoded]] = {
 
 def _lists(values: Sequence[Any], column: Column, zone: tzinfo) -> Decoded:
     """A multiple field: its items are decoded as one flat column; a bare value is a list of one."""
-    items = [_items(value) for value in values]
+    return _plain_lists(values, column, zone) or _any_lists(values, column, zone)
+
+
+def _plain_lists(values: Sequence[Any], column: Column, zone: tzinfo) -> Decoded | None:
+    """The quick way, for lists of texts that all fit; None where there is anything else."""
+    if pa.types.is_struct(column.type.value_type):
+        return None
+    if not all(type(value) is list or value is None or value is False for value in values):
+        return None  # Arrow would take a bare text for a list of letters
+    try:
+        lists = pa.array([value or None for value in values], pa.list_(TEXT))
+    except _FAILED:
+        return None
+    texts = lists.flatten()
+    if texts.null_count or pc.any(pc.equal(texts, "")).as_py():
+        return None
+    decoded, unfit = _scalars(texts, column.kind, column.type.value_type, zone)
+    if unfit:
+        return None
+    return pa.ListArray.from_arrays(lists.offsets, decoded, type=column.type, mask=lists.is_null()), _NONE
+
+
+def _any_lists(values: Sequence[Any], column: Column, zone: tzinfo) -> Decoded:
+    """The thorough way: numbers, objects, empty items, bare values, and values that do not fit."""
+    items = [_items(value, flags=column.type.value_type == BOOL) for value in values]
     flat = [item for one in items for item in one or ()]
-    structured = pa.types.is_struct(column.type.value_type)
-    decoded, unfit = (
-        _structs(flat, column.type.value_type)
-        if structured
-        else _scalars(flat, column.kind, column.type.value_type, zone)
-    )
+    item_type = column.type.value_type
+    if pa.types.is_struct(item_type):
+        decoded, unfit = _structs(flat, item_type)
+    else:
+        decoded, unfit = _scalars(flat, column.kind, item_type, zone)
     ends = list(accumulate((len(one or ()) for one in items), initial=0))
     offsets = pa.array([None if one is None else start for one, start in zip(items, ends, strict=False)] + ends[-1:])
     lists = pa.ListArray.from_arrays(offsets.cast(pa.int32()), decoded, type=column.type)
     return lists, _rows_of(unfit, ends, values) if unfit else _NONE
 
 
-def _items(value: Any) -> list[Any] | None:
-    """The items of a multiple value without its empty ones; None where nothing is left."""
+def _items(value: Any, *, flags: bool) -> list[Any] | None:
+    """The items of a multiple value without its empty ones; None where nothing is left. A false among flags stays."""
     if isinstance(value, dict) and value and all(key.isdigit() for key in value):
         value = list(value.values())  # a PHP list with gaps arrives as an object
     elif not isinstance(value, list):
-        value = [value]
-    return [item for item in value if as_text(item) is not None] or None
+        return [value] if as_text(value) is not None else None
+    return [item for item in value if as_text(item) is not None or (flags and item is False)] or None
 
 
 def _structs(flat: list[Any], type_: pa.StructType) -> Decoded:

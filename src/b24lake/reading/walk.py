@@ -17,6 +17,9 @@ from b24lake.reading.paging import PAGE, Chain, Read, Row, Since, key_of, read_c
 from b24lake.streams.definitions import Stream
 
 PATIENCE = 6  # times that a stretch may stay unanswered, without any progress, before the stream fails
+MISSES = 0.01  # of the pages asked may be lost to stretches that turn out emptier than expected; then no more cuts
+BOLD = 0.04  # of the pages asked may be lost beyond ends for the sake of fewer requests
+SCOUT = 10  # pages of a chain while the first look at other stretches is still on its way
 STEADY = 0.15  # two guesses of density that differ by less let the rest be asked in one go
 
 
@@ -27,8 +30,9 @@ class Stretch:
     density   rows per id, as the last chain found it; 0 = unknown
     steady    the last two chains found about the same density
     careful   one page at a time, after a page that could not be trusted
+    fresh     just cut off: one page will show whether it is as dense as the stretch it was a part of
     busy      a chain of it is on its way
-    pages     pages of the last chain
+    pages     pages of the last chain, half of them if it brought nothing
     failures  chains without an answer since the last progress
     """
 
@@ -37,6 +41,7 @@ class Stretch:
     density: float = 0.0
     steady: bool = False
     careful: bool = False
+    fresh: bool = False
     busy: bool = False
     pages: int = 0
     failures: int = 0
@@ -47,15 +52,24 @@ class Walk:
     """One keyset stream of one run.
 
     newest   the highest id when the stream began; None where the portal does not tell
+    last     the lowest id of the page of newest ids: up to there, pages are guessed
     wasted   pages asked beyond an end
+    asked    pages asked
+    misses   fresh stretches that were emptier than expected
+    rows     rows read so far, `span` the ids they are spread over
     """
 
     stream: Stream
     since: Since | None = None
     stretches: list[Stretch] = field(default_factory=lambda: [Stretch(0, None)])
     newest: int | None = None
+    last: int | None = None
     begun: bool = False
     wasted: int = 0
+    asked: int = 0
+    misses: int = 0
+    rows: int = 0
+    span: int = 0
 
     @property
     def finished(self) -> bool:
@@ -72,7 +86,7 @@ class Walk:
             return
         known = [key for key in ids if key is not None]
         if known and len(known) == len(ids) and known == sorted(known, reverse=True):
-            self.newest = known[0]
+            self.newest, self.last = known[0], known[-1]
 
     def wanted(self, ways: int) -> list[tuple[Stretch, int]]:
         """Idle stretches with the number of pages to ask of each; at most `ways` stretches are on their way at once."""
@@ -85,6 +99,7 @@ class Walk:
     def send(self, stretch: Stretch, pages: int) -> Chain:
         """The chain to send for an idle stretch, which is busy from now on."""
         stretch.busy, stretch.pages, self.begun = True, pages, True
+        self.asked += pages
         return Chain(stretch.after, stretch.upto, pages)
 
     def lost(self, stretch: Stretch) -> None:
@@ -97,7 +112,7 @@ class Walk:
         Raises what ends the stream: a refusal, or pages that cannot be trusted even one at a time.
         """
         read = read_chain(self.stream, chain, self.since, answers)
-        stretch.busy = False
+        stretch.busy, stretch.pages = False, chain.pages if read.rows else chain.pages // 2
         self.wasted += read.wasted
         rows, reached = self._trimmed(stretch, read)
         if reached > stretch.after or read.finished:
@@ -149,44 +164,61 @@ class Walk:
     def _learn(self, stretch: Stretch, chain: Chain, rows: list[Row], reached: int) -> None:
         """Density counts from the first row where the stream begins: its ids may start at ten million."""
         start = (key_of(self.stream, rows[0]) or 1) - 1 if rows and chain.after == 0 else chain.after
-        if not rows or reached <= start:
+        if reached <= start:
             return
         density = len(rows) / (reached - start)
+        self.rows, self.span = self.rows + len(rows), self.span + reached - start
+        self.misses += stretch.fresh and density < stretch.density / 2
+        stretch.fresh = False
         stretch.steady = abs(density - stretch.density) <= STEADY * density
-        stretch.density = density
+        stretch.density = density or stretch.density
 
     def _left(self, stretch: Stretch) -> float | None:
-        """Pages that a stretch should still have; None = no idea."""
-        bound = stretch.upto if stretch.upto is not None else self.newest
+        """Pages that a stretch should still have, if it goes on as dense as it is here; None = no idea."""
+        bound = stretch.upto if stretch.upto is not None else self.last
         if bound is None or not stretch.density:
             return None
-        return max(0.0, bound - stretch.after) * stretch.density / PAGE
+        return max(0.0, bound - stretch.after) * stretch.density / PAGE + (stretch.upto is None)
 
     def _pages(self, stretch: Stretch) -> int:
-        """How long the next chain is: never far beyond the end, since pages there cost the portal as much as others."""
-        left = self._left(stretch)
-        if stretch.careful or not self.begun:
+        """How long the next chain is: never far beyond the end, since pages there cost the portal as much as others.
+
+        Where ids lie in clusters, a stretch is guessed as dense as all that was read so far. What the density right
+        here promises beyond that is asked only as far as the waste so far leaves room.
+        """
+        if stretch.careful or stretch.fresh or not self.begun:
             return 1
-        if left is None:
-            return min(MAX_COMMANDS, max(1, 2 * stretch.pages))
-        if left > MAX_COMMANDS or stretch.steady:
-            return min(MAX_COMMANDS, int(left) + 1)
-        return min(MAX_COMMANDS, int(left / 2) + 1)
+        if stretch.failures:  # a portal under strain may manage less
+            return max(1, stretch.pages)
+        most = self._left(stretch)
+        doubled = max(1, 2 * stretch.pages)
+        if most is None:
+            return min(MAX_COMMANDS, doubled)
+        least = _share(most * min(1.0, self.rows / self.span / stretch.density), stretch.steady)
+        room = max(3, (int(self.asked * BOLD) - self.wasted) // len(self.stretches))
+        bold = min(doubled, _share(most, stretch.steady), least + room)
+        scouting = self.asked < MAX_COMMANDS and any(other.fresh for other in self.stretches)
+        return min(SCOUT if scouting else MAX_COMMANDS, max(least, bold))
 
     def _split(self, ways: int) -> None:
         """Cut the largest stretches until `ways` can be read side by side, as long as each has full chains to ask."""
-        while len(self.stretches) < ways:
+        while len(self.stretches) < ways and self.misses <= 2 + self.asked * MISSES:
             sized = [(self._beyond(stretch), stretch) for stretch in self.stretches]
             pages, largest = max(sized, key=lambda one: one[0], default=(0.0, None))
             if largest is None or pages < 2 * MAX_COMMANDS:
                 return
             start = largest.after + int(PAGE * MAX_COMMANDS / largest.density) * largest.busy
-            bound = largest.upto if largest.upto is not None else self.newest or 0
+            bound = largest.upto if largest.upto is not None else self.last or 0
             middle = start + (bound - start) // 2
-            tail = Stretch(middle, largest.upto, largest.density, largest.steady, pages=largest.pages)
+            tail = Stretch(middle, largest.upto, largest.density, fresh=True)
             largest.upto = middle
             self.stretches.append(tail)
 
     def _beyond(self, stretch: Stretch) -> float:
         """Pages of a stretch that are not on their way."""
         return (self._left(stretch) or 0.0) - (MAX_COMMANDS if stretch.busy else 0)
+
+
+def _share(left: float, steady: bool) -> int:
+    """Pages to ask of those left: all where the guess can be trusted, else half of them."""
+    return int(left if left > MAX_COMMANDS or steady else left / 2) + 1

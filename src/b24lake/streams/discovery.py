@@ -87,7 +87,7 @@ def _description(answer: Answer) -> Any:
 
 
 def _missing_scope(stream: Stream, about: Probe) -> LockedError | None:
-    if not about.scopes or about.scopes.intersection(stream.scopes):
+    if not about.tells_scopes or about.scopes.intersection(stream.scopes):
         return None  # a portal that does not list its scopes refuses the method itself, if at all
     return LockedError(
         f"Stream {stream.name} needs the scope {' or '.join(stream.scopes)}",

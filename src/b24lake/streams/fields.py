@@ -112,11 +112,16 @@ def arrow_type(kind: str, code: str, *, many: bool) -> pa.DataType:
         return _list(ITEM)
     if kind.startswith("crm_enum_"):
         single = SMALL
-    elif kind == "double" and any(fnmatch.fnmatchcase(code, pattern) for pattern in _MONEY_NAMES):
+    elif kind == "double" and _is_money(code):
         single = MONEY
     else:
         single = _KINDS.get(kind, TEXT)
     return _list(single) if many else single
+
+
+def _is_money(code: str) -> bool:
+    """Whether a standard field holds a sum of money, by its name."""
+    return not code.startswith("UF_") and any(fnmatch.fnmatchcase(code, pattern) for pattern in _MONEY_NAMES)
 
 
 def _list(item: pa.DataType) -> pa.DataType:
@@ -135,7 +140,7 @@ def _column(code: str, described: Any, declared: str) -> Column:
 
 
 def _is_yes(value: Any) -> bool:
-    return value is True or value in {"Y", "1", 1}
+    return value is True or value in ("Y", "1", 1)
 
 
 def _label(descriptor: Mapping[str, Any], code: str) -> str:
@@ -148,7 +153,8 @@ def descriptor_rows(described: Any) -> list[dict[str, Any]]:
     """The rows of a `*_fields` stream: each descriptor with its code as `id`; its choices as ID and VALUE."""
     rows = []
     for code, descriptor in mapping(described).items():
-        row = {"id": code, **(descriptor if isinstance(descriptor, dict) else {"title": descriptor})}
+        said = descriptor if isinstance(descriptor, dict) else {"title": descriptor}
+        row = {"id": code, **{name: value for name, value in said.items() if name != "id"}}
         if "items" in row:
             row["items"] = [item for item in listed(row["items"]) if isinstance(item, dict)]
         rows.append(row)

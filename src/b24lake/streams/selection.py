@@ -62,7 +62,7 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _unknown(name: str, streams: Mapping[str, Found]) -> UsageError:
-    near = difflib.get_close_matches(name, streams, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), streams, n=3, cutoff=0.5)
     return UsageError(
         f"There is no stream {name!r}",
         fix=f"did you mean {' or '.join(near)}" if near else "see `b24lake streams` for the names",
