@@ -94,4 +94,5 @@ def _compare(counts: list[tuple[str, int, int]]) -> None:
         table.add_column(heading, justify="right" if "in the" in heading else "left")
     for name, there, here in counts:
         table.add_row(name, f"{there:,}", f"{here:,}", "[green]equal[/]" if there == here else "[red]different[/]")
-    common.console().print("\n", table)
+    typer.echo()
+    common.console().print(table)

@@ -33,6 +33,8 @@ class Job:
     """A stream on its way into its table.
 
     since    the bookmark it reads from; None = in full
+    started  when the run began, by this machine's clock
+    clock    the portal's time when the run began, in case its answers carry none
     """
 
     selected: Selected
@@ -42,6 +44,7 @@ class Job:
     since: datetime | None
     run_id: str
     started: datetime
+    clock: datetime
     report: StreamReport
     staging: Staging | None = field(default=None)
 
@@ -99,7 +102,7 @@ class Job:
         """The portal's clock when the first page was asked, minus the overlap; None for streams without a key."""
         if self.selected.replication_key is None:
             return None
-        moment = (stats.started or self.started) - options.overlap
+        moment = (stats.started or self.clock) - options.overlap
         return Bookmark("time", self.fingerprint, int(moment.timestamp() * 1000))
 
     def _metadata(self, stats: Stats) -> dict[str, str]:

@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from b24lake.errors import B24LakeError, StopError, StreamError, UsageError
+from b24lake.errors import B24LakeError, LockedError, StopError, StreamError, UsageError
 from b24lake.lake.staging import sweep
 from b24lake.lake.table import Owner, bookmark, check_writable, inspect, table_path
 from b24lake.portal.budget import Budget
@@ -25,7 +25,7 @@ from b24lake.sync.job import Job, fingerprint, since
 from b24lake.sync.options import Options
 from b24lake.sync.report import CANCELED, FAILED, LOCKED, SKIPPED, RunReport, StreamReport, run_status
 
-
+CLOCKS_DIFFER = timedelta(days=1)  # how wrong our clock may be for a portal that does not tell its own
 COLLECT_EVERY = 200  # batches between two garbage collections
 
 
@@ -88,6 +88,7 @@ def _jobs(
 ) -> list[Job]:
     """The streams to read. Locked ones are only reported; a table of someone else's ends the run before it begins."""
     jobs = []
+    clock = discovery.probe.clock or report.started_at - CLOCKS_DIFFER
     for one in selected:
         path = table_path(options.lake, options.layer, f"{options.prefix}{one.name}")
         line = StreamReport(one.name, sync_type=one.sync_type, table=f"{options.layer}.{path.name}")
@@ -101,7 +102,7 @@ def _jobs(
         print_ = fingerprint(one, discovery.probe)
         begin = since(state, bookmark(path, "time", print_) if state else None, one, options)
         line.bookmark = begin.isoformat() if begin else None
-        jobs.append(Job(one, path, owner, print_, begin, report.run_id, report.started_at, line))
+        jobs.append(Job(one, path, owner, print_, begin, report.run_id, report.started_at, clock, line))
     return jobs
 
 
@@ -170,7 +171,9 @@ def _abandon(open_: dict[str, Job], reader: Reader, error: B24LakeError) -> None
 
 
 def _fail(job: Job, error: B24LakeError) -> None:
-    job.report.status, job.report.error = FAILED, str(error)
+    """A stream that turns out to be locked before it gave a row is only reported, unless it was named."""
+    locked = isinstance(error, LockedError) and job.staging is None and not job.selected.exact
+    job.report.status, job.report.error = (LOCKED if locked else FAILED), str(error)
     job.discard()
 
 
