@@ -42,23 +42,29 @@ class _Moving:
     def __rich__(self) -> RenderableType:
         progress = self.progress
         seconds = time.monotonic() - progress.began
-        asked = progress.connection.counters.requests if progress.connection else 0
-        self.spinner.update(text=f"{progress.phase} {progress.portal}  {asked} requests  {seconds:.0f} s")
+        self.spinner.update(text=f"{progress.phase} {progress.portal}  {_asked(progress)}{seconds:.0f} s")
         if progress.report is None or progress.reader is None:
             return self.spinner
-        return Group(self.spinner, _streams(progress.report, progress.reader, seconds))
+        return Group(self.spinner, _streams(progress.report, progress.reader))
 
 
-def _streams(report: RunReport, reader: Reader, seconds: float) -> Table:
+def _asked(progress: Progress) -> str:
+    if progress.connection is None:
+        return ""
+    counters = progress.connection.counters
+    return f"{counters.requests} requests{', as fast as the portal allows' if counters.waited else ''}  "
+
+
+def _streams(report: RunReport, reader: Reader) -> Table:
     table = _table("stream", "state", "rows", "rows/s", "pages", "portal s", "rests")
     for line in report.streams:
         stats = reader.stats.get(line.name)
         if stats is not None:
-            table.add_row(*_moving_line(line, stats, seconds))
+            table.add_row(*_moving_line(line, stats))
     return table
 
 
-def _moving_line(line: StreamReport, stats: Stats, seconds: float) -> list[str | Text]:
+def _moving_line(line: StreamReport, stats: Stats) -> list[str | Text]:
     rest = stats.resting_until - time.time()
     state = f"rests {rest:.0f} s" if rest > 0 and line.status == "skipped" else line.status
     state = {"skipped": "reading" if stats.commands else "waiting"}.get(state, state)
@@ -66,7 +72,7 @@ def _moving_line(line: StreamReport, stats: Stats, seconds: float) -> list[str |
         line.name,
         Text(state, style=_STYLES.get(state, "blue")),
         f"{stats.rows:,}",
-        f"{stats.rows / seconds:,.0f}" if seconds else "",
+        f"{stats.rows / (stats.ended - stats.began):,.0f}" if stats.rows and stats.ended > stats.began else "",
         f"{stats.commands:,}",
         f"{stats.portal_seconds:,.1f}",
         f"{stats.rests or ''}",

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from b24lake.errors import B24LakeError, PagingError, RetryError, StreamError
 from b24lake.portal.connection import Command
 from b24lake.portal.phpquery import Reference, reference
 from b24lake.portal.replies import Answer, listed, whole
+from b24lake.reading.values import moment
 from b24lake.streams.definitions import Stream
 from b24lake.streams.fields import descriptor_rows
 
@@ -196,12 +197,13 @@ class FilterIgnoredError(PagingError):
 
 
 def _ignored(stream: Stream, page: Sequence[Row], since: Since) -> B24LakeError | None:
+    zone = since.moment.tzinfo or UTC
     for row in page:
         try:
-            moment = datetime.fromisoformat(row[since.key])
-        except (KeyError, TypeError, ValueError):
-            moment = None
-        if moment is None or (moment if moment.tzinfo else moment.replace(tzinfo=since.moment.tzinfo)) < since.moment:
+            changed = moment(str(row.get(since.key)), zone)
+        except ValueError:
+            changed = None
+        if changed is None or changed < since.moment:
             return FilterIgnoredError(
                 f"{stream.method} ignored the filter >={since.key}={since.text}",
                 why=f"a row came with {since.key} {row.get(since.key)!r}",

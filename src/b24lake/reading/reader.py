@@ -38,7 +38,11 @@ class Ask:
 
 @dataclass(slots=True)
 class Stats:
-    """What reading one stream took so far. Seconds are seconds; `bookmark` is the portal's clock at its start."""
+    """What reading one stream took so far.
+
+    started        the portal's clock when its first page was asked
+    began, ended   our own clock (unix seconds) then, and when its last row came; 0 = not yet
+    """
 
     rows: int = 0
     misfits: int = 0
@@ -49,6 +53,8 @@ class Stats:
     rest_seconds: float = 0.0
     resting_until: float = 0.0
     started: datetime | None = None
+    began: float = 0.0
+    ended: float = 0.0
     portal_total: int | None = None
     filter_ignored: bool = False
 
@@ -192,6 +198,8 @@ class Reader:
         sent = _Sent()
         for want, pages in fill(wants):
             wanted = want.owner
+            stats = self.stats[wanted.task.stream.name]
+            stats.began = stats.began or now
             sent.orders.append(wanted.task.order(wanted.stretch, pages, f"c{len(sent.orders)}p"))
         return sent
 
@@ -276,7 +284,7 @@ class Reader:
             except StreamError as unreadable:
                 error = unreadable
             else:
-                stats.rows += len(rows)
+                stats.rows, stats.ended = stats.rows + len(rows), self._clock()
                 stats.misfits, stats.wasted = active.decoder.misfits, active.task.wasted
                 yield Rows(name, batch, closed)
         if error is not None or active.task.finished:
