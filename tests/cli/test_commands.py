@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from b24lake.sandbox import Server
-from conftest import Lake, Ran, command, environment
+from running import Lake, Ran, command, environment
 
 Run = Callable[..., Ran]
 SECRET = "sandboxcode1234ab"

@@ -144,7 +144,6 @@ NEW = f"https://new.bitrix24.com/rest/17/{SECRET}/profile.json"
         (GOOD, "//new.bitrix24.com/rest/17/x/profile.json", "https://new.bitrix24.com"),
         (GOOD, "https://new.bitrix24.com/", "https://new.bitrix24.com"),
         (GOOD, "/rest/17/x/profile.json", CLOUD),
-        (GOOD, "/login/?back=1", CLOUD),
         ("http://127.0.0.1:8001/rest/17/x/", "http://127.0.0.1:8002/rest/17/x/", "http://127.0.0.1:8002"),
         ("http://127.0.0.1:8001/rest/17/x/", "https://new.bitrix24.com/rest/17/x/", "https://new.bitrix24.com"),
     ],
@@ -158,6 +157,8 @@ def test_a_moved_portal_keeps_user_and_code(old: str, location: str, origin: str
 @pytest.mark.parametrize(
     ("old", "location"),
     [
+        (GOOD, "/login/?back=1"),
+        (GOOD, "https://login.example.com/sso?back=1"),
         (GOOD, NEW.replace("https", "http")),
         (GOOD, "http://127.0.0.1:8002/rest/17/x/"),
         ("http://127.0.0.1:8001/rest/17/x/", NEW.replace("https", "http")),

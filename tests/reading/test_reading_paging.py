@@ -173,6 +173,9 @@ def test_rows_are_found_where_the_stream_says(stream: Stream, result: Any, count
         (None, True),
         ({}, True),
         ("soon", True),
+        ("01.01.2026 03:00:00", False),
+        ("01.01.2026 02:59:59", True),
+        ("0001-01-01 00:00:00", True),
     ],
 )
 def test_a_row_older_than_the_filter_shows_that_the_filter_was_ignored(moment: Any, *, ignored: bool) -> None:

@@ -122,14 +122,15 @@ def test_a_value_lands_by_its_declared_type_or_is_kept_verbatim(kind: str, value
         ("0", Decimal(0)),
         ("0.123456789", Decimal("0.123456789")),
         ("-99999999999999999999999999999.999999999", Decimal("-99999999999999999999999999999.999999999")),
-        ("0.1234567891", ...),
+        ("0.1234567891", Decimal("0.123456789")),
+        (83.33333333333333, Decimal("83.333333333")),
         ("1e30", ...),
         ("NaN", ...),
         ("12,50", ...),
         ("300|EUR", ...),
     ],
 )
-def test_money_is_exact_or_a_misfit(value: Any, sum_: Any) -> None:
+def test_money_has_nine_decimals_or_is_a_misfit(value: Any, sum_: Any) -> None:
     expected = (None, value) if sum_ is ... else (sum_, None)
     assert read(value, column("double", name="OPPORTUNITY")) == expected
 

@@ -15,7 +15,7 @@ import pytest
 from b24lake.errors import StopError, UsageError
 from b24lake.sandbox import Server
 from b24lake.sync.home import Home, lock_name, portal_id
-from conftest import Lake, command, environment
+from running import Lake, command, environment
 
 
 def test_streams_without_a_scope_are_locked_and_do_not_fail_the_run(serve: Callable[..., Server], lake: Lake) -> None:

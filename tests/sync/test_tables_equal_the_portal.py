@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 
 from b24lake.sandbox import Server
-from conftest import Lake
 from expected import row as expected_row
+from running import Lake
 
 OURS = {"_synced_at", "_misfits"}
 ENTITIES = {

@@ -18,6 +18,7 @@ from b24lake.portal.replies import Answer, Timing
 BATCH = "batch"  # the gauge of a portal that bills the envelope instead of the methods inside
 UNKNOWN_REST = 60.0  # seconds to rest after a block of which the portal does not say when it ends
 RESERVE = 2.0  # seconds of drain kept free: requests arrive later and closer together than they were sent
+TOGETHER = 1.0  # seconds between refusals that count as one
 SLOWEST = 1 / 8  # of the plan's drain, however often the portal refuses
 
 
@@ -57,8 +58,12 @@ def take(bucket: Bucket, now: float, plan: Plan) -> Bucket:
 
 
 def refused(bucket: Bucket, now: float, plan: Plan) -> Bucket:
-    """The bucket after a 503: somebody else fills it too, so count it as full and halve the pace."""
-    return Bucket(float(plan.threshold), now, max(SLOWEST, bucket.pace / 2))
+    """The bucket after a 503: somebody else fills it too, so count it as full and halve the pace.
+
+    Requests that were on their way together are refused together: that is one refusal.
+    """
+    again = bucket.level >= plan.threshold and now - bucket.at < TOGETHER
+    return Bucket(float(plan.threshold), now, bucket.pace if again else max(SLOWEST, bucket.pace / 2))
 
 
 def rebased(bucket: Bucket, now: float, plan: Plan) -> Bucket:

@@ -53,9 +53,14 @@ class Webhook:
         """The same webhook at the address a redirect names; only https (or what the user allowed) is followed.
 
         The vendor's docs say that the old host answers 302 after a portal's address changed. The path
-        carries the secret, so a plain http target of a https webhook is refused.
+        carries the secret, so a plain http target of a https webhook is refused, and so is a page of another
+        server (a log-in, say): a moved portal names its REST address, or at least its bare host.
         """
         target = _split(urljoin(f"{self.origin}/", location))
+        if "/rest/" not in target.path and target.path.strip("/"):
+            raise UsageError(
+                f"{target.scheme}://{_netloc(target)} is no REST address", fix="open the portal in a browser"
+            )
         prefix = target.path.partition("/rest/")[0].rstrip("/") if "/rest/" in target.path else ""
         downgrade = self.origin.startswith("https:")
         _require_safe(target, allow_http=self.allow_http, masked=self.scrub(location), downgrade=downgrade)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pyarrow as pa
 
@@ -308,12 +308,14 @@ def _in_server_time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
-# some portals ignore a filter value with an offset, others need it: tried in this order
-_FILTER_FORMS = (_with_offset, _in_server_time)
+# Some portals ignore a filter value with an offset, others need it: tried in this order. Without an offset an hour
+# more is asked for: the clocks may have been changed between that moment and today, from which the zone is known.
+_FILTER_FORMS = ((_with_offset, timedelta(0)), (_in_server_time, timedelta(hours=1)))
 
 
 def _since(ask: Ask, form: int, zone: tzinfo) -> Since | None:
     if ask.since is None or ask.replication_key is None or form >= len(_FILTER_FORMS):
         return None
-    moment = ask.since.replace(microsecond=0).astimezone(zone)
-    return Since(ask.replication_key, moment, _FILTER_FORMS[form](moment))
+    written, earlier = _FILTER_FORMS[form]
+    moment = ask.since.replace(microsecond=0).astimezone(zone) - earlier
+    return Since(ask.replication_key, moment, written(moment))

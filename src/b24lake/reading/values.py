@@ -25,6 +25,7 @@ Misfits = Mapping[int, str]  # position -> the value as the portal sent it
 Decoded = tuple[pa.Array, Misfits]
 
 _NONE: Misfits = {}
+_NINE_DECIMALS = Decimal("1E-9")
 _FAILED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
 _YES, _NO = ("Y", "1", "true"), ("N", "0", "false")
 
@@ -126,23 +127,30 @@ _NUMBER = re.compile(r"^\s*[+-]?\d{1,40}(?:\.\d*)?(?:[eE][+-]?\d{1,3})?\s*$", re
 
 
 def _whole(text: str, zone: tzinfo) -> int:
-    number = _money(text, zone)
+    number = _decimal(text, zone)
     if number != number.to_integral_value():
         raise ValueError(text)
     return int(number)
 
 
 def _float(text: str, zone: tzinfo) -> float:
-    number = float(_money(text, zone))
+    number = float(_decimal(text, zone))
     if not math.isfinite(number):
         raise ValueError(text)
     return number
 
 
-def _money(text: str, _zone: tzinfo) -> Decimal:
+def _decimal(text: str, _zone: tzinfo) -> Decimal:
     if not _NUMBER.match(text):
         raise ValueError(text)  # Decimal() would take "1_000" and "infinity"
     return Decimal(text)
+
+
+def _money_sum(text: str, zone: tzinfo) -> Decimal:
+    """A sum with nine decimals: 83.33333333333333 is a third of a price, not a value of another type."""
+    number = _decimal(text, zone)
+    rounded = number.quantize(_NINE_DECIMALS)
+    return number if number == rounded else rounded
 
 
 def _integers(type_: pa.DataType) -> Callable[[pa.Array, tzinfo], Decoded]:
@@ -178,7 +186,10 @@ def moment(text: str, zone: tzinfo) -> datetime:
         parsed = datetime.fromisoformat(text)
     else:
         parsed = next((p for form in _PORTAL_TIMES if (p := _strptime(text, form))), None) or _refuse(text)
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)
+    try:
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(text) from None  # the first and the last day that there are, beyond UTC
 
 
 def _strptime(text: str, form: str) -> datetime | None:
@@ -222,7 +233,7 @@ _CASTS: Mapping[pa.DataType, Callable[[pa.Array, tzinfo], Decoded]] = {
     INT: _integers(INT),
     SMALL: _integers(SMALL),
     FLOAT: _floats,
-    MONEY: _cast(MONEY, _money),
+    MONEY: _cast(MONEY, _money_sum),
     DATE: _dates,
     MOMENT: _moments,
 }
