@@ -24,6 +24,10 @@ class B24LakeError(Exception):
         self.what, self.why, self.fix, self.code = what, why, fix, code
         super().__init__(". ".join(part.rstrip(".") for part in self._parts()) + ".")
 
+    def as_json(self) -> dict[str, str]:
+        """What, why and fix, for scripts."""
+        return {"what": self.what, "why": self.why, "fix": self.fix, "code": self.code}
+
     def _parts(self) -> list[str]:
         said = [self.what]
         said += [f"Why: {self.why}"] if self.why else []

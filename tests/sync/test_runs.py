@@ -13,6 +13,7 @@ import deltalake
 import pytest
 
 from b24lake.errors import StopError, UsageError
+from b24lake.portal.webhook import parse
 from b24lake.sandbox import Server
 from b24lake.sync.home import Home, lock_name, portal_id
 from running import Lake, command, environment
@@ -103,10 +104,13 @@ def test_a_second_run_at_the_same_time_says_who_holds_the_portal(serve: Callable
 def test_a_moved_portal_keeps_its_tables(serve: Callable[..., Server], lake: Lake) -> None:
     server = serve()
     lake.sync(server.url, "departments")
-    old = server.url.split("/")[2]
     moved = serve()
-    Home(lake.home).moved(old, moved.url.split("/")[2])
-    assert lake.sync(moved.url, "departments").status == "success"
+    Home(lake.home).moved(parse(server.url), parse(moved.url))
+    for url in (moved.url, server.url):
+        report = lake.sync(url, "departments")
+        assert report.status == "success"
+        assert bool(report.notes) is (url == server.url)
+    assert server.portal.counters.requests == 2
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first read", "second read"])

@@ -62,7 +62,17 @@ def run(webhook: Webhook, home: Home, portal_plan: str) -> list[Check]:
     locked = {name: one.locked for name, one in found.streams.items() if one.locked is not None}
     streams = Check("streams", "ok" if open_ else "failed", f"{len(open_)} can be read, {len(locked)} are locked")
     reasons = [Check(f"stream {name}", "warning", error.what, error.why, error.fix) for name, error in locked.items()]
-    return [Check("connection", "ok", "the portal answers"), *checks(found.probe, datetime.now(UTC)), streams, *reasons]
+    answers = [_connection_check(webhook, connection.webhook), *checks(found.probe, datetime.now(UTC))]
+    return [*answers, streams, *reasons]
+
+
+def _connection_check(given: Webhook, used: Webhook) -> Check:
+    from b24lake.portal.probe import Check
+
+    if given.address == used.address:
+        return Check("connection", "ok", "the portal answers")
+    says = f"the portal answers at {used}"
+    return Check("connection", "warning", says, "it has moved", "write the new address into your settings")
 
 
 def _show(webhook: Webhook, checks: list[Check]) -> None:

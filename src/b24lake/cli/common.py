@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from b24lake.sync.home import Home
 
 CANCELED_CODE = 130
+LONGEST = 10 * 366 * 86400  # seconds of a duration on the command line
 WIDE = 200  # columns where there is no terminal
 
 Url = Annotated[
@@ -94,7 +95,7 @@ def _hide() -> None:
 
 def _first_line(file: Path) -> str:
     try:
-        lines = file.expanduser().read_text(encoding="utf-8").strip().splitlines()
+        lines = file.expanduser().read_text(encoding="utf-8-sig").strip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(f"The webhook file {file} cannot be read", why=why or "", fix="check its path") from None
@@ -107,7 +108,10 @@ def duration(text: str) -> timedelta:
     parts = re.findall(r"(\d+)([smhd]?)", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise UsageError(f"{text!r} is not a duration", fix="write 90s, 5m, 2h or 1d")
-    return timedelta(seconds=sum(int(number) * units[unit] for number, unit in parts))
+    seconds = sum(int(number) * units[unit] for number, unit in parts)
+    if seconds > LONGEST:
+        raise UsageError(f"{text!r} is too long", fix="give at most ten years")
+    return timedelta(seconds=seconds)
 
 
 def pairs(words: list[str], option: str) -> dict[str, str]:
@@ -152,6 +156,6 @@ def fail(error: B24LakeError) -> int:
     """Say what went wrong, on stderr, and as a document on stdout where `--json` was asked. Returns the exit code."""
     sys.stderr.write(f"Error: {webhooks.mask(str(error))}\n")
     if "--json" in sys.argv:
-        parts = {"what": error.what, "why": error.why, "fix": error.fix}
-        print_json({"status": "failed", "error": {name: webhooks.mask(text) for name, text in parts.items()}})
+        parts = {name: webhooks.mask(text) for name, text in error.as_json().items()}
+        print_json({"status": "failed", "error": parts})
     return 2 if isinstance(error, UsageError) else 1

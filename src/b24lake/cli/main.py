@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ import typer
 
 from b24lake import __version__
 from b24lake.cli import check, demo, query, sandbox, streams, sync, tables
-from b24lake.cli.common import CANCELED_CODE, fail
+from b24lake.cli.common import CANCELED_CODE, fail, print_json
 from b24lake.errors import B24LakeError
 from b24lake.portal.webhook import mask
 
@@ -51,19 +52,36 @@ def options(
 
 def main() -> None:
     """Run the command line; a failure is one clear message and an exit code, never a traceback of a known cause."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    code = _run()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads that still wait for a portal must not hold up the end
+
+
+def _run() -> int:
     try:
         app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except B24LakeError as error:
-        sys.exit(fail(error))
+        return fail(error)
     except KeyboardInterrupt:
-        sys.exit(CANCELED_CODE)
+        if "--json" in sys.argv:
+            print_json({"status": "canceled"})
+        return CANCELED_CODE
     except BrokenPipeError:  # the reader of our output has gone, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"Error: {mask(str(error))}\n")
+        return 1
     except Exception:  # noqa: BLE001  the last line of defence: the message may hold a webhook
         sys.stderr.write(mask(traceback.format_exc()))
-        sys.exit(1)
+        return 1
+    return 0
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

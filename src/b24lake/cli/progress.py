@@ -88,6 +88,8 @@ def closing(report: RunReport, lake: Path) -> None:
     terminal.print(table)
     for line in report.streams:
         _explain(terminal, line)
+    for note in report.notes:
+        terminal.print(Text(note, style="yellow"))
     if report.error:
         terminal.print(Text(f"The run ended early: {report.error}", style="red"))
     style = _STYLES.get(report.status, "red")

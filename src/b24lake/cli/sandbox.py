@@ -36,6 +36,20 @@ def sandbox(
     offset: Annotated[int, typer.Option(help="The server's time zone, minutes east of UTC.")] = 180,
     threshold: Annotated[int, typer.Option(help="Requests in a burst before the portal refuses; 0 = never.")] = 50,
     drain: Annotated[float, typer.Option(help="Requests a second after the burst.")] = 2.0,
+    page_ms: Annotated[float, typer.Option(help="Milliseconds a page of 50 rows takes on the portal.")] = 0.0,
+    count_ms: Annotated[
+        float | None, typer.Option(help="What counting all rows adds; as much again if not given.", show_default=False)
+    ] = None,
+    command_ms: Annotated[float, typer.Option(help="Milliseconds any other call takes.")] = 0.0,
+    round_trip_ms: Annotated[float, typer.Option(help="Milliseconds there and back, per HTTP request.")] = 0.0,
+    book: Annotated[bool, typer.Option("--book", help="Only book the time pages take; never wait.")] = False,
+    acceleration: Annotated[float, typer.Option(help="Seconds of the portal's clock per real second.")] = 1.0,
+    operating_limit: Annotated[
+        float, typer.Option(help="Seconds of work per method in ten minutes before it is blocked; 0 = never.")
+    ] = 480.0,
+    operating_floor: Annotated[float, typer.Option(help="Calls shorter than these seconds are not booked.")] = 0.1,
+    billing: Annotated[str, typer.Option(help="What a batch is booked on: method, batch.")] = "method",
+    counters: Annotated[str, typer.Option(help="Operating counters in answers: present, zero, absent.")] = "present",
     scope: Annotated[
         list[str] | None, typer.Option(help="A scope of the webhook, several times. [default: all]", show_default=False)
     ] = None,
@@ -62,6 +76,16 @@ def sandbox(
             server_offset=offset,
             threshold=threshold,
             drain=drain,
+            page_ms=page_ms,
+            count_ms=count_ms,
+            command_ms=command_ms,
+            round_trip_ms=round_trip_ms,
+            book=book,
+            acceleration=acceleration,
+            operating_limit=operating_limit,
+            operating_floor=operating_floor,
+            billing=billing,
+            operating=counters,
             scopes=tuple(scope or ALL_SCOPES),
             admin=admin,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,8 @@ import typer
 
 from b24lake.cli import common
 from b24lake.cli.common import AllowHttp, HomeDir, Json, LakeDir, PortalPlan, Url, WebhookFile
+from b24lake.errors import StopError
+from b24lake.portal.webhook import mask
 
 if TYPE_CHECKING:
     from b24lake.portal.webhook import Webhook
@@ -96,13 +99,16 @@ def run(webhook: Webhook, options: Options, home: Path | None, *, json: bool) ->
     try:
         with watch(progress):
             report = sync_once(webhook, options, common.home(home), progress)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StopError) as error:
         if progress.report is None:
-            return common.CANCELED_CODE
+            raise
         report = progress.report
-        report.status = "canceled"
+        report.status = "failed" if isinstance(error, StopError) else "canceled"
+        if isinstance(error, StopError):
+            report.error = error
+            sys.stderr.write(f"Error: {mask(str(error))}\n")
     if json:
         common.print_json(report.as_json())
-    else:
+    elif report.streams:
         closing(report, options.lake)
     return report.exit_code

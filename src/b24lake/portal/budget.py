@@ -16,6 +16,7 @@ import orjson
 from b24lake.portal import limits
 from b24lake.portal.limits import Bucket, Plan
 
+LONGEST_NAP = 1.0  # seconds; then look again whether the request is still wanted
 SHORTEST_NAP = 0.01  # seconds; shorter ones may be less than a clock can tell apart
 
 
@@ -38,10 +39,10 @@ class Budget:
         self.plan, self.path, self.clock, self.sleep = plan, path, clock, sleep
         self._own, self._lock = Bucket(), threading.Lock()
 
-    def take(self) -> float:
-        """Wait for room, then count one request. Returns the seconds waited."""
+    def take(self, given_up: Callable[[], bool] = lambda: False) -> float:
+        """Wait for room, or until nobody wants it any more; then count one request. Returns the seconds waited."""
         waited = 0.0
-        while True:
+        while not given_up():
             with self._bucket() as bucket:
                 now = self.clock()
                 seconds = limits.wait(bucket.state, now, self.plan)
@@ -49,9 +50,10 @@ class Budget:
                     bucket.state = limits.take(bucket.state, now, self.plan)
                     return waited
                 bucket.state = limits.rebased(bucket.state, now, self.plan)
-            seconds = max(seconds, SHORTEST_NAP)
+            seconds = min(max(seconds, SHORTEST_NAP), LONGEST_NAP)
             self.sleep(seconds)
             waited += seconds
+        return waited
 
     def refused(self) -> None:
         """Tell the bucket that the portal answered QUERY_LIMIT_EXCEEDED."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from b24lake.portal.webhook import Webhook, is_loopback, mask
 
 MAX_COMMANDS = 50  # of one batch
 ATTEMPTS = 6  # of one request that fails in passing
-BUSY_ATTEMPTS = 20  # of one request that the portal refuses as one too many
+BUSY_ATTEMPTS = 12  # of one request that the portal refuses as one too many
 LONGEST_PAUSE = 30.0  # seconds between two attempts
 LARGE = 1_000_000  # bytes of a body whose parsing waits for its turn
 TIMEOUT = urllib3.Timeout(connect=15.0, read=75.0)  # the portal itself gives up after 60 s
@@ -60,6 +59,7 @@ class Batch:
 class Connection:
     """Requests to one portal. Safe to use from several threads.
 
+    sleep     waits so many seconds; by default until then or until the connection is closed
     on_move   called with the new webhook when the portal redirects to another address
     """
 
@@ -68,13 +68,14 @@ class Connection:
         webhook: Webhook,
         budget: Budget,
         *,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         chance: Callable[[], float] = random.random,
         on_move: Callable[[Webhook], None] = lambda _webhook: None,
         connections: int = 8,
     ) -> None:
         self.webhook, self.budget, self.counters = webhook, budget, Counters()
-        self._sleep, self._chance, self._on_move = sleep, chance, on_move
+        self._closed = threading.Event()
+        self._sleep, self._chance, self._on_move = sleep or self._closed.wait, chance, on_move
         self._pool = _pool(webhook, connections)
         self._lock = threading.Lock()
 
@@ -98,7 +99,8 @@ class Connection:
         return Batch(replies.read_batch(answer, methods), answer.timing)
 
     def close(self) -> None:
-        """Close all sockets."""
+        """Close all sockets, and end what other threads are still asking at their next step."""
+        self._closed.set()
         self._pool.clear()
 
     def _attempts(self, method: str, body: bytes, turn: Callable[[], None] = lambda: None) -> Answer:
@@ -111,11 +113,11 @@ class Connection:
                 self.budget.refused()
                 busy += 1
                 self._give_up(error, busy >= BUSY_ATTEMPTS)
-                self._pause(busy)
+                self.pause(busy)
             except RetryError as error:
                 failed += 1
                 self._give_up(error, failed >= ATTEMPTS)
-                self._pause(failed)
+                self.pause(failed)
 
     def _give_up(self, error: RetryError, spent: bool) -> None:
         with self._lock:
@@ -124,7 +126,8 @@ class Connection:
         if spent:
             raise StopError(f"{error.what}, again and again", why=error.why, fix=error.fix, code=error.code) from error
 
-    def _pause(self, attempt: int) -> None:
+    def pause(self, attempt: int) -> None:
+        """Wait before asking again: longer with each attempt, with jitter."""
         self._sleep(min(LONGEST_PAUSE, 0.5 * 2.0**attempt) * (0.5 + self._chance() / 2))
 
     def _ask(self, method: str, body: bytes, turn: Callable[[], None]) -> Answer:
@@ -141,7 +144,9 @@ class Connection:
         raise StopError("The portal redirects in a circle", fix="check the webhook URL in a browser")
 
     def _post(self, url: str, body: bytes) -> urllib3.BaseHTTPResponse:
-        waited = self.budget.take()
+        waited = self.budget.take(self._closed.is_set)
+        if self._closed.is_set():
+            raise StopError("The connection was closed")
         with self._lock:
             self.counters.requests += 1
             self.counters.waited += waited

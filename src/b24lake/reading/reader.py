@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 import pyarrow as pa
 
-from b24lake.errors import RestError, StreamError
+from b24lake.errors import RestError, RetryError, StreamError
 from b24lake.portal import limits
-from b24lake.portal.connection import Batch, Command, Connection
+from b24lake.portal.connection import LONGEST_PAUSE, Batch, Command, Connection
 from b24lake.portal.limits import Gauges
 from b24lake.portal.replies import Answer
 from b24lake.reading.decode import Decoder
 from b24lake.reading.packing import fill
-from b24lake.reading.paging import FilterIgnoredError, Row, Since
+from b24lake.reading.paging import FilterIgnoredError, Row, Since, unanswered
 from b24lake.reading.tasks import Closed, Order, Task, task
 from b24lake.streams.definitions import Stream
 from b24lake.streams.fields import Column
@@ -88,13 +88,19 @@ Event = Rows | Restarted | Ended
 
 @dataclass(slots=True)
 class _Active:
-    """A stream being read; `broken` ones ask for nothing more."""
+    """A stream being read; `broken` ones ask for nothing more.
+
+    failures     rounds in a row in which the portal left it unanswered
+    not_before   asks for nothing until then (our clock)
+    """
 
     ask: Ask
     task: Task
     decoder: Decoder
     filter_form: int = 0
     broken: bool = False
+    failures: int = 0
+    not_before: float = 0.0
 
 
 @dataclass(slots=True)
@@ -154,7 +160,7 @@ class Reader:
         finally:
             for _waiting in range(self.concurrency):
                 self._memory.release()
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=not flying, cancel_futures=True)  # who is interrupted does not wait for the portal
 
     def _use(self, sent: _Sent, future: Future[Batch], launch: Callable[[], None]) -> Iterator[Event]:
         """Judge an answer, ask for more at once so that the portal works while we decode, then decode."""
@@ -192,7 +198,7 @@ class Reader:
     def _next(self) -> _Sent:
         """The next request: what the streams want, in turns, without those whose method rests."""
         now = self._clock()
-        ready = [active for active in self._turns() if not (active.broken or self._rests(active, now))]
+        ready = [active for active in self._turns() if self._may_ask(active, now)]
         ways = max(1, self.concurrency // max(1, len(ready)))
         wants = [want for active in ready for want in active.task.wants(ways)]
         sent = _Sent()
@@ -202,6 +208,9 @@ class Reader:
             stats.began = stats.began or now
             sent.orders.append(wanted.task.order(wanted.stretch, pages, f"c{len(sent.orders)}p"))
         return sent
+
+    def _may_ask(self, active: _Active, now: float) -> bool:
+        return not active.broken and active.not_before <= now and not self._rests(active, now)
 
     def _turns(self) -> list[_Active]:
         """The streams, beginning with another one at each request."""
@@ -222,9 +231,12 @@ class Reader:
         return True
 
     def _nap(self) -> None:
-        """Every stream rests: sleep until the first may go on, or for a second."""
+        """Every stream rests or waits: sleep until the first may go on, or for a second."""
         now = self._clock()
-        until = min(self.gauges.resting_until(active.ask.stream.method) for active in self._active.values())
+        until = min(
+            max(self.gauges.resting_until(active.ask.stream.method), active.not_before)
+            for active in self._active.values()
+        )
         self._sleep(min(LONGEST_NAP, max(0.01, until - now)))
 
     def _take(
@@ -253,7 +265,17 @@ class Reader:
                 active.broken = True
                 yield active, [], (), error
             else:
+                self._back_off(active, answers, progress=bool(rows or closed) or order.task.finished)
                 yield active, rows, closed, None
+
+    def _back_off(self, active: _Active, answers: Sequence[Answer], *, progress: bool) -> None:
+        """A portal that leaves a stream unanswered is overloaded: ask again later, and later still."""
+        now = self._clock()
+        if progress:
+            active.failures = 0
+        elif active.not_before <= now and any(unanswered(one) or isinstance(one.error, RetryError) for one in answers):
+            active.failures += 1
+            active.not_before = now + min(LONGEST_PAUSE, 0.25 * 2.0**active.failures)
 
     def _measure(self, sent: _Sent, batch: Batch) -> None:
         now = self._clock()

@@ -15,7 +15,7 @@ from b24lake.portal.replies import Answer, mapping
 from b24lake.streams.definitions import STREAMS, Stream
 from b24lake.streams.fields import Column, columns
 
-ROUNDS = 3  # times that a command which a portal leaves unanswered is asked
+ROUNDS = 5  # times that a command which a portal leaves unanswered is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,10 @@ def discover(connection: Connection) -> Discovery:
 def _ask(connection: Connection, commands: Mapping[str, Command]) -> dict[str, Answer]:
     """All commands in as few requests as possible; what stays unanswered is asked again."""
     answers: dict[str, Answer] = {}
-    for _round in range(ROUNDS):
+    for round_ in range(ROUNDS):
         open_ = {key: command for key, command in commands.items() if key not in answers or _unanswered(answers[key])}
+        if open_ and round_:
+            connection.pause(round_)
         for part in _parts(open_.items()):
             answers.update(connection.batch(dict(part)).answers)
     return answers

@@ -17,6 +17,7 @@ from b24lake.portal.replies import listed, mapping
 
 TEXT, INT, SMALL, FLOAT, BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.bool_()
 MONEY, DATE, MOMENT = pa.decimal128(38, 9), pa.date32(), pa.timestamp("us", "UTC")
+RESERVED = ("_synced_at", "_misfits", "_deleted_at")  # columns that b24lake adds to a table
 MULTIFIELD = pa.struct([(name, TEXT) for name in ("ID", "VALUE_TYPE", "VALUE", "TYPE_ID")])
 ITEM = pa.struct([("ID", TEXT), ("VALUE", TEXT)])
 
@@ -73,8 +74,11 @@ def columns(described: Any, declared: Mapping[str, str], *, key: str) -> tuple[C
 
 
 def distinct(built: Iterable[Column], taken: Iterable[str] = ()) -> tuple[Column, ...]:
-    """Columns whose names differ by more than case: Delta tables refuse `Id` beside `ID`, so the later gets `__2`."""
-    seen = {name.casefold() for name in taken}
+    """Columns whose names differ by more than case: Delta tables refuse `Id` beside `ID`, so the later gets `__2`.
+
+    A field that is named like a column which b24lake adds gets `__2` as well.
+    """
+    seen = {name.casefold() for name in (*taken, *RESERVED)}
     renamed = []
     for column in built:
         name, number = column.name, 1

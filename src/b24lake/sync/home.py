@@ -7,13 +7,14 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 import orjson
 
 from b24lake.errors import StopError, UsageError
+from b24lake.portal.webhook import Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +47,34 @@ class Home:
 
     def portal(self, address: str) -> str:
         """A portal's id: it stays the same when the portal moves, as long as the move was seen (`moved`)."""
-        return self._known().get(address) or portal_id(address)
+        return str(self._known().get(address, {}).get("id") or portal_id(address))
 
-    def moved(self, old: str, new: str) -> None:
-        """Remember that the portal at address `old` answers at `new` now."""
-        known = {**self._known(), new: self.portal(old)}
+    def current(self, webhook: Webhook) -> Webhook:
+        """The webhook at the address where its portal was last seen."""
+        known = self._known()
+        for _move in range(len(known)):
+            origin = known.get(webhook.address, {}).get("moved_to")
+            if not origin:
+                break
+            webhook = replace(webhook, origin=str(origin))
+        return webhook
+
+    def moved(self, old: Webhook, new: Webhook) -> None:
+        """Remember that the portal at `old` answers at `new` now: the same portal, asked there from now on."""
+        portal = self.portal(old.address)
+        known = {**self._known(), old.address: {"id": portal, "moved_to": new.origin}, new.address: {"id": portal}}
         file = self.path / "portals.json"
         draft = file.with_suffix(f".{os.getpid()}.tmp")
         draft.write_bytes(orjson.dumps(known, option=orjson.OPT_INDENT_2))
         draft.replace(file)
 
-    def _known(self) -> dict[str, str]:
+    def _known(self) -> dict[str, dict[str, str]]:
         try:
             known = orjson.loads((self.path / "portals.json").read_bytes())
         except (OSError, orjson.JSONDecodeError):
             return {}
-        return known if isinstance(known, dict) else {}
+        entries = known.items() if isinstance(known, dict) else ()
+        return {address: entry for address, entry in entries if isinstance(entry, dict)}
 
     @contextmanager
     def lock(self, name: str, holds: str) -> Iterator[None]:

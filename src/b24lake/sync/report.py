@@ -7,7 +7,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
+
+from b24lake.errors import B24LakeError
 
 SUCCESS, EMPTY, LOCKED, FAILED, SKIPPED = "success", "empty", "locked", "failed", "skipped"
 PARTIAL, CANCELED = "partial", "canceled"
@@ -46,7 +49,11 @@ class StreamReport:
 
 @dataclass(slots=True)
 class RunReport:
-    """The whole run; `status` is success, partial, failed or canceled."""
+    """The whole run; `status` is success, partial, failed or canceled.
+
+    error   what ended the run before its time
+    notes   what its owner should know although nothing failed
+    """
 
     run_id: str
     started_at: datetime
@@ -54,7 +61,8 @@ class RunReport:
     seconds: float = 0.0
     requests: int = 0
     streams: list[StreamReport] = field(default_factory=list)
-    error: str | None = None
+    error: B24LakeError | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -70,7 +78,8 @@ class RunReport:
             "seconds": round(self.seconds, 3),
             "requests": self.requests,
             "peak_memory_mb": round(peak_memory_mb(), 1),
-            "error": self.error,
+            "error": self.error.as_json() if self.error else None,
+            "notes": self.notes,
             "streams": [
                 {**asdict(stream), "portal_seconds": round(stream.portal_seconds, 3)} for stream in self.streams
             ],
@@ -88,5 +97,9 @@ def run_status(streams: Sequence[StreamReport]) -> str:
 
 def peak_memory_mb() -> float:
     """The most memory this process ever had in use, in megabytes of 10**6 bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+    try:  # on Linux `ru_maxrss` begins with the size of the process that started this one
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+    except (OSError, ValueError, IndexError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

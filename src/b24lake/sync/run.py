@@ -43,10 +43,9 @@ class Progress:
 
 def connect(webhook: Webhook, home: Home, *, portal_plan: str = "standard") -> Connection:
     """A connection that shares the portal's request budget with the other programs of this machine."""
-    home.ready()
-    known = webhook.address
-    budget = Budget(PLANS[portal_plan], home.bucket(home.portal(known)))
-    return Connection(webhook, budget, on_move=lambda moved: home.moved(known, moved.address))
+    here = home.ready().current(webhook)
+    budget = Budget(PLANS[portal_plan], home.bucket(home.portal(here.address)))
+    return Connection(here, budget, on_move=lambda moved: home.moved(here, moved))
 
 
 def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | None = None) -> RunReport:
@@ -74,17 +73,19 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
             sync_types=options.sync_types,
             replication_keys=options.replication_keys,
         )
-        jobs = _jobs(selected, discovery, options, report, portal)
+        jobs = _jobs(selected, discovery, options, report, portal, webhook.address)
         for job in jobs:
             stack.enter_context(home.lock(f"table-{lock_name(job.path)}", f"the table {job.report.table}"))
             sweep(job.path)
         progress.phase = "reading"
         _read(jobs, discovery, options, progress)
+        if connection.webhook.address != webhook.address:
+            report.notes.append(f"The portal has moved to {connection.webhook}: write this address into your settings")
     return report
 
 
 def _jobs(
-    selected: Sequence[Selected], discovery: Discovery, options: Options, report: RunReport, portal: str
+    selected: Sequence[Selected], discovery: Discovery, options: Options, report: RunReport, portal: str, address: str
 ) -> list[Job]:
     """The streams to read. Locked ones are only reported; a table of someone else's ends the run before it begins."""
     jobs = []
@@ -97,7 +98,7 @@ def _jobs(
         if locked is not None:
             line.status, line.error = (FAILED if one.exact else LOCKED), str(locked)
             continue
-        owner = Owner(portal, one.name, source=portal, folder=options.folder)
+        owner = Owner(portal, one.name, source=address, folder=options.folder)
         state = inspect(path, owner)
         print_ = fingerprint(one, discovery.probe)
         begin = since(state, bookmark(path, "time", print_) if state else None, one, options)
@@ -154,7 +155,7 @@ def _ending(open_: dict[str, Job], report: RunReport, reader: Reader) -> Iterato
         report.status = CANCELED
         raise
     except B24LakeError as error:
-        report.error = str(error)
+        report.error = error
         _abandon(open_, reader, error)
     except BaseException:
         _abandon(open_, reader, StopError("The run broke off"))
