@@ -283,3 +283,27 @@ def test_a_blocked_method_is_asked_again_after_its_rest() -> None:
     assert len(brought.ids("deals")) == SIZES["deals"]
     assert reader.stats["deals"].rests >= 1
     assert 60 <= clock.naps <= 700
+
+
+class Overloaded(Relay):
+    """A portal that leaves every command of some requests unanswered, without an error."""
+
+    def __init__(self, silent: range) -> None:
+        self.requests, self.silent = 0, silent
+
+    def told(self, commands: Commands, sections: Sections) -> None:
+        self.requests += 1
+        if self.requests in self.silent:
+            for name in sections:
+                sections[name] = []
+
+
+def test_an_overloaded_portal_is_asked_later_and_later() -> None:
+    clock = Clock()
+    portal = Portal(Settings(**SIZES, threshold=0), now=lambda: clock.now)
+    relay = Overloaded(range(2, 6))  # the first request is the discovery
+    with reading(portal, relay, clock=lambda: clock.now, sleep=clock.sleep) as (found, reader):
+        brought = read(found, reader, ["deals"])
+    assert brought.ended == {"deals": None}
+    assert brought.ids("deals") == [int(raw["ID"]) for raw in truth(portal, "deals")]
+    assert clock.naps == pytest.approx(0.5 + 1 + 2 + 4)
