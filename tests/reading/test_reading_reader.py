@@ -292,7 +292,7 @@ class Overloaded(Relay):
         self.requests, self.silent = 0, silent
 
     def told(self, commands: Commands, sections: Sections) -> None:
-        self.requests += 1
+        self.requests += bool(commands)
         if self.requests in self.silent:
             for name in sections:
                 sections[name] = []
