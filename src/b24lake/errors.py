@@ -8,6 +8,7 @@ B24LakeError
         PagingError      ... because going on would loop or lose rows
     RetryError       a hiccup of network or portal: the same call again, after a pause
         BusyError        ... because too many requests came in: slow down as well
+        OverlongError    ... because it took longer than the portal allows: ask for less at once
     RestError        one method used up its operating time: that method rests, others go on
 """
 
@@ -61,6 +62,10 @@ class RetryError(B24LakeError):
 
 class BusyError(RetryError):
     """The portal counted too many requests (QUERY_LIMIT_EXCEEDED)."""
+
+
+class OverlongError(RetryError):
+    """A gateway gave up on the request: it may have asked for more than the portal does in its 60 seconds."""
 
 
 class RestError(B24LakeError):

@@ -24,6 +24,10 @@ class Relay:
     def told(self, commands: Commands, sections: Sections) -> None:
         """Change the sections in place."""
 
+    def overlong(self, commands: Commands) -> bool:
+        """Whether a gateway gives up on a batch of these commands."""
+        return False
+
 
 @contextmanager
 def between(url: str, relay: Relay) -> Iterator[str]:
@@ -36,6 +40,9 @@ def between(url: str, relay: Relay) -> Iterator[str]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             commands = body.get("cmd", {})
+            if relay.overlong(commands):
+                self.give_up()
+                return
             answer = forward(target.netloc, self.path, {**body, "cmd": relay.asked(commands)})
             if isinstance(answer["result"], dict) and "result_error" in answer["result"]:
                 relay.told(commands, answer["result"])
@@ -44,6 +51,13 @@ def between(url: str, relay: Relay) -> Iterator[str]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def give_up(self) -> None:
+            page = b"<html><h1>504 Gateway Time-out</h1></html>"
+            self.send_response(504)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
 
         def log_message(self, *_: Any) -> None:
             """Silence."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from relay import Commands, Relay, Sections, between, refuse
 
-from b24lake.errors import StreamError
+from b24lake.errors import StopError, StreamError
 from b24lake.portal.budget import Budget
 from b24lake.portal.connection import Connection
 from b24lake.portal.limits import Plan
@@ -307,3 +307,45 @@ def test_an_overloaded_portal_is_asked_later_and_later() -> None:
     assert brought.ended == {"deals": None}
     assert brought.ids("deals") == [int(raw["ID"]) for raw in truth(portal, "deals")]
     assert clock.naps == pytest.approx(0.5 + 1 + 2 + 4)
+
+
+class Slow(Relay):
+    """A portal that manages so many commands in its time, and of some methods not even one."""
+
+    def __init__(self, most: int, never: str = "nothing") -> None:
+        self.most, self.never, self.sizes = most, never, list[int]()
+
+    def overlong(self, commands: Commands) -> bool:
+        self.sizes.append(len(commands))
+        return len(commands) > self.most or any(command.startswith(self.never) for command in commands.values())
+
+
+def test_a_request_that_takes_too_long_is_asked_in_smaller_ones() -> None:
+    clock = Clock()
+    portal = Portal(Settings(**SIZES, threshold=0), now=lambda: clock.now)
+    slow = Slow(20)
+    with reading(portal, slow, clock=lambda: clock.now, sleep=clock.sleep) as (found, reader):
+        brought = read(found, reader, ["deals", "leads"])
+    assert brought.ended == {"deals": None, "leads": None}
+    assert brought.ids("deals") == [int(raw["ID"]) for raw in truth(portal, "deals")]
+    assert sum(size > 20 for size in slow.sizes) < 0.4 * len(slow.sizes)
+
+
+def test_a_method_that_always_takes_too_long_ends_its_stream_alone() -> None:
+    clock = Clock()
+    portal = Portal(Settings(**SIZES, threshold=0), now=lambda: clock.now)
+    with reading(portal, Slow(50, "crm.deal.list"), clock=lambda: clock.now, sleep=clock.sleep) as (found, reader):
+        brought = read(found, reader, ["departments", "users", "deals"])
+    assert brought.ended["users"] is None
+    assert isinstance(brought.ended["deals"], StreamError)
+
+
+def test_a_portal_that_never_answers_in_time_ends_the_run() -> None:
+    clock = Clock()
+    portal = Portal(Settings(**SIZES, threshold=0), now=lambda: clock.now)
+    slow = Slow(50)
+    with reading(portal, slow, clock=lambda: clock.now, sleep=clock.sleep) as (found, reader):
+        slow.most = 0
+        with pytest.raises(StopError, match="again and again"):
+            read(found, reader, ["deals", "leads"])
+    assert len(slow.sizes) < 40

@@ -15,7 +15,7 @@ import orjson
 import urllib3
 
 from b24lake import __version__
-from b24lake.errors import B24LakeError, BusyError, RetryError, StopError, UsageError
+from b24lake.errors import B24LakeError, BusyError, OverlongError, RetryError, StopError, UsageError
 from b24lake.portal import phpquery, replies
 from b24lake.portal.budget import Budget
 from b24lake.portal.replies import Answer, Timing
@@ -84,15 +84,22 @@ class Connection:
         return self._attempts(method, orjson.dumps(params or {}))
 
     def batch(
-        self, commands: Mapping[str, Command], *, halt: bool = False, turn: Callable[[], None] = lambda: None
+        self,
+        commands: Mapping[str, Command],
+        *,
+        halt: bool = False,
+        turn: Callable[[], None] = lambda: None,
+        splits: bool = False,
     ) -> Batch:
         """Up to 50 commands in one request, executed in the given order; keys must not be numbers.
 
         An error of a single command is in its Answer; raised is only what hits the request as a whole. `turn` is
         called before a large body is parsed: it may wait, so that only as many are in memory as somebody can use.
+        A caller that `splits` gets the OverlongError of a request of several commands at once, to ask for less.
         """
         cmd = {key: phpquery.command(*command) for key, command in commands.items()}
-        answer = self._attempts("batch", orjson.dumps({"halt": int(halt), "cmd": cmd}), turn)
+        patience = (1 if len(cmd) > 1 else ATTEMPTS) if splits else None
+        answer = self._attempts("batch", orjson.dumps({"halt": int(halt), "cmd": cmd}), turn, patience)
         with self._lock:
             self.counters.commands += len(commands)
         methods = {key: command.method for key, command in commands.items()}
@@ -103,8 +110,13 @@ class Connection:
         self._closed.set()
         self._pool.clear()
 
-    def _attempts(self, method: str, body: bytes, turn: Callable[[], None] = lambda: None) -> Answer:
-        """Ask until the portal answers; passing faults are asked again after a growing pause with jitter."""
+    def _attempts(
+        self, method: str, body: bytes, turn: Callable[[], None] = lambda: None, patience: int | None = None
+    ) -> Answer:
+        """Ask until the portal answers; passing faults are asked again after a growing pause with jitter.
+
+        patience   attempts after which an OverlongError is the caller's affair
+        """
         failed = busy = 0
         while True:
             try:
@@ -116,6 +128,8 @@ class Connection:
                 self.pause(busy)
             except RetryError as error:
                 failed += 1
+                if isinstance(error, OverlongError) and failed == patience:
+                    raise
                 self._give_up(error, failed >= ATTEMPTS)
                 self.pause(failed)
 
@@ -157,7 +171,8 @@ class Connection:
         except urllib3.exceptions.SSLError as error:
             raise self._unreachable(error, "its certificate is not trusted here") from None
         except urllib3.exceptions.HTTPError as error:
-            raise self._hiccup(error) from None
+            overlong = isinstance(error, urllib3.exceptions.ReadTimeoutError)
+            raise self._hiccup(error, OverlongError if overlong else RetryError) from None
         with self._lock:
             self.counters.bytes += len(response.data)
         return response
@@ -169,8 +184,8 @@ class Connection:
             fix="check the address and the network",
         )
 
-    def _hiccup(self, error: Exception) -> B24LakeError:
-        return RetryError(
+    def _hiccup(self, error: Exception, kind: type[RetryError]) -> B24LakeError:
+        return kind(
             f"{self.webhook} cannot be reached or broke off",
             why=self.webhook.scrub(str(error)),
             fix="check the address and the network, then run it again",

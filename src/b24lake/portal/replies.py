@@ -14,10 +14,12 @@ from typing import Any
 
 import orjson
 
-from b24lake.errors import B24LakeError, LockedError, RetryError, StopError
+from b24lake.errors import B24LakeError, LockedError, OverlongError, RetryError, StopError
 from b24lake.portal.refusals import refusal
 
 BOM = b"\xef\xbb\xbf"  # on-premise portals whose PHP files begin with one send it along
+
+GATEWAY_GAVE_UP = {408, 502, 504, 524}  # HTTP statuses of a proxy that waited for the portal in vain
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,8 @@ def _not_json(status: int, body: bytes, method: str) -> B24LakeError:
             why="this address is not the REST interface of a Bitrix24 portal, or the portal is closed",
             fix="open the portal in a browser and compare its address with the webhook URL",
         )
-    return RetryError(
+    kind = OverlongError if status in GATEWAY_GAVE_UP else RetryError
+    return kind(
         what,
         why="a proxy answered in the portal's place, or the answer was cut off",
         fix="run it again later; if it stays, open the portal's address in a browser",

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 import pyarrow as pa
 
-from b24lake.errors import RestError, RetryError, StreamError
+from b24lake.errors import OverlongError, RestError, RetryError, StopError, StreamError
 from b24lake.portal import limits
-from b24lake.portal.connection import LONGEST_PAUSE, Batch, Command, Connection
+from b24lake.portal.connection import ATTEMPTS, LONGEST_PAUSE, MAX_COMMANDS, Batch, Command, Connection
 from b24lake.portal.limits import Gauges
 from b24lake.portal.replies import Answer
 from b24lake.reading.decode import Decoder
@@ -23,6 +23,7 @@ from b24lake.reading.tasks import Closed, Order, Task, task
 from b24lake.streams.definitions import Stream
 from b24lake.streams.fields import Column
 
+GIVE_UP = 2 * ATTEMPTS  # attempts in a row, none of which the portal answered in time
 LONGEST_NAP = 1.0  # seconds between two looks at a resting method, so that a run can be cancelled
 
 
@@ -103,6 +104,10 @@ class _Active:
     not_before: float = 0.0
 
 
+# what an answer brought for a stream: rows, the stretches that are complete with them, the error that ends it
+_Taken = tuple[_Active, list[Row], Closed, StreamError | None]
+
+
 @dataclass(slots=True)
 class _Sent:
     """One request on its way: its orders, each with its keys; `in_memory` once its answer has been parsed."""
@@ -139,6 +144,10 @@ class Reader:
         self._clock, self._sleep = clock, sleep
         self._active: dict[str, _Active] = {}
         self._first = 0
+        self._room = MAX_COMMANDS  # commands of one request; fewer after one that took too long
+        self._pace: dict[str, float] = {}  # seconds of the portal's work that a command of a method takes
+        self._not_before = 0.0
+        self._overlong = 0  # requests in a row that took too long
         self._memory = threading.Semaphore(1)  # one large answer is parsed at a time, when the one before is decoded
 
     def read(self, asks: Sequence[Ask]) -> Iterator[Event]:
@@ -193,16 +202,20 @@ class Reader:
                 self._memory.acquire()
                 sent.in_memory = True
 
-        return self.connection.batch(sent.commands, halt=halt, turn=turn)
+        return self.connection.batch(sent.commands, halt=halt, turn=turn, splits=True)
 
     def _next(self) -> _Sent:
         """The next request: what the streams want, in turns, without those whose method rests."""
         now = self._clock()
         ready = [active for active in self._turns() if self._may_ask(active, now)]
         ways = max(1, self.concurrency // max(1, len(ready)))
-        wants = [want for active in ready for want in active.task.wants(ways)]
+        wants = [
+            replace(want, seconds=self._pace.get(active.ask.stream.method, 0.0))
+            for active in ready
+            for want in active.task.wants(ways)
+        ]
         sent = _Sent()
-        for want, pages in fill(wants):
+        for want, pages in fill(wants, self._room):
             wanted = want.owner
             stats = self.stats[wanted.task.stream.name]
             stats.began = stats.began or now
@@ -210,7 +223,8 @@ class Reader:
         return sent
 
     def _may_ask(self, active: _Active, now: float) -> bool:
-        return not active.broken and active.not_before <= now and not self._rests(active, now)
+        waits = max(active.not_before, self._not_before) > now
+        return not (active.broken or waits or self._rests(active, now))
 
     def _turns(self) -> list[_Active]:
         """The streams, beginning with another one at each request."""
@@ -234,20 +248,21 @@ class Reader:
         """Every stream rests or waits: sleep until the first may go on, or for a second."""
         now = self._clock()
         until = min(
-            max(self.gauges.resting_until(active.ask.stream.method), active.not_before)
+            max(self.gauges.resting_until(active.ask.stream.method), active.not_before, self._not_before)
             for active in self._active.values()
         )
         self._sleep(min(LONGEST_NAP, max(0.01, until - now)))
 
-    def _take(
-        self, sent: _Sent, future: Future[Batch]
-    ) -> Iterator[tuple[_Active, list[Row], Closed, StreamError | None]]:
+    def _take(self, sent: _Sent, future: Future[Batch]) -> Iterator[_Taken]:
         try:
             batch = future.result()
         except RestError:
             self.gauges = limits.blocked(self.gauges, limits.BATCH, self._clock())
             for order in sent.orders:
                 order.task.lost(order)
+            return
+        except OverlongError as error:
+            yield from self._ask_for_less(sent, error)
             return
         except BaseException:
             for order in sent.orders:
@@ -268,6 +283,25 @@ class Reader:
                 self._back_off(active, answers, progress=bool(rows or closed) or order.task.finished)
                 yield active, rows, closed, None
 
+    def _ask_for_less(self, sent: _Sent, error: OverlongError) -> Iterator[_Taken]:
+        """The request took too long: after a pause the next ones have half as many commands.
+
+        A single command that takes too long, again and again, ends its stream.
+        """
+        for order in sent.orders:
+            order.task.lost(order)
+        alone = len(sent.commands) == 1
+        self._overlong += ATTEMPTS if alone else 1
+        if self._overlong >= GIVE_UP:
+            raise StopError(f"{error.what}, again and again", why=error.why, fix=error.fix)
+        active = self._active.get(sent.orders[0].task.stream.name)
+        if alone and active is not None:
+            active.broken = True
+            yield active, [], (), StreamError(error.what, why=error.why, fix=error.fix)
+            return
+        self._room = max(1, len(sent.commands) // 2)
+        self._not_before = self._clock() + min(LONGEST_PAUSE, 0.25 * 2.0**self._overlong)
+
     def _back_off(self, active: _Active, answers: Sequence[Answer], *, progress: bool) -> None:
         """A portal that leaves a stream unanswered is overloaded: ask again later, and later still."""
         now = self._clock()
@@ -279,15 +313,19 @@ class Reader:
 
     def _measure(self, sent: _Sent, batch: Batch) -> None:
         now = self._clock()
+        self._overlong, self._room = 0, min(MAX_COMMANDS, self._room + self._room // 4 + 1)
         pairs: list[tuple[str, Answer]] = []
         for order in sent.orders:
             stats = self.stats[order.task.stream.name]
             stats.started = stats.started or batch.timing.date_start
+            took = 0.0
             for key, command in order.commands.items():
                 answer = batch.answers[key]
-                stats.commands += 1
-                stats.portal_seconds += answer.timing.duration
+                took += answer.timing.duration
                 pairs.append((command.method, answer))
+            stats.commands, stats.portal_seconds = stats.commands + len(order.commands), stats.portal_seconds + took
+            pace, method = took / len(order.commands), order.task.stream.method
+            self._pace[method] = max(pace, 0.9 * self._pace.get(method, 0.0))
         self.gauges = limits.observe(self.gauges, pairs, batch.timing, now)
         for method in {method for method, answer in pairs if isinstance(answer.error, RestError)}:
             self.gauges = limits.blocked(self.gauges, method, now)
