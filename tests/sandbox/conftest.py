@@ -8,8 +8,11 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from turned_clock import Time
 
 from b24lake.sandbox import Portal, Server, Settings
+
+TURNED = Time()
 
 
 class Webhook:
@@ -54,6 +57,20 @@ class Webhook:
         """A control request."""
         return self.send("POST", f"/sandbox/{name}", json.dumps(asked).encode(), "application/json")
 
+    def counters(self) -> Any:
+        """What the portal has counted."""
+        return self.send("GET", "/sandbox/counters")[1]
+
+    def raw(self, method: str = "profile", verb: str = "GET", body: bytes | None = None) -> tuple[int, str, bytes]:
+        """A request -> status, content type and undecoded body."""
+        self.connection.request(verb, f"{self.base}{method}", body)
+        answer = self.connection.getresponse()
+        return answer.status, answer.getheader("Content-Type") or "", answer.read()
+
+    def beside(self) -> "Webhook":
+        """Another connection to the same portal, wherever it lives now."""
+        return Webhook(self.portal, self.server)
+
 
 @contextmanager
 def served(settings: Settings, **more: Any) -> Iterator[Webhook]:
@@ -72,6 +89,29 @@ def hook() -> Iterator[Webhook]:
         yield webhook
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Webhook]:
+    """A portal for the tests of a module, whose clock is turned by hand; see `mended`."""
+    with served(Settings(deals=330, threshold=0, seed=3), now=TURNED.now, sleep=TURNED.sleep) as webhook:
+        yield webhook
+
+
+@pytest.fixture
+def turned() -> Time:
+    """The clock of `mended`."""
+    return TURNED
+
+
+@pytest.fixture
+def mended(shared: Webhook) -> Iterator[Webhook]:
+    """The same with all faults mended, all plans forgotten and all counters at 0."""
+    shared.portal.mend()
+    shared.portal.churn.clear()
+    shared.portal.reset_counters()
+    yield shared
+    shared.portal.mend()
+
+
 @pytest.fixture
 def fresh() -> Iterator[Webhook]:
     """A small portal of one's own."""
@@ -83,8 +123,9 @@ def fresh() -> Iterator[Webhook]:
 def portal_with() -> Any:
     """`with portal_with(admin=False) as hook:`"""
 
-    def make(now: Any = None, **options: Any) -> Any:
-        more = {"now": now} if now else {}
+    def make(now: Any = None, sleep: Any = None, time: Time | None = None, **options: Any) -> Any:
+        more = ({"now": now} if now else {}) | ({"sleep": sleep} if sleep else {})
+        more |= {"now": time.now, "sleep": time.sleep} if time else {}
         return served(Settings(**{"deals": 60, "threshold": 0, **options}), **more)
 
     return make

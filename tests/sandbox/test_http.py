@@ -118,7 +118,8 @@ def test_the_operating_gauge_is_there_as_asked(portal_with, operating, keys):
     "wrong",
     [
         {"deals": -1}, {"users": 0}, {"deal_fields": 10}, {"id_start": 0}, {"id_gap": 0.5}, {"server_offset": 9999},
-        {"code": "a/b"}, {"threshold": -1}, {"operating": "maybe"},
+        {"code": "a/b"}, {"threshold": -1}, {"drain": -1}, {"operating": "maybe"}, {"billing": "x"}, {"gauges": "x"},
+        {"resets": "x"}, {"page_ms": -1}, {"count_ms": -1}, {"acceleration": 0}, {"factors": {"a": -1}},
         {"user_id": 0}, {"products": -5}, {"departments": 0},
     ],
 )  # fmt: skip

@@ -35,6 +35,11 @@ class Sections:
     result_next: dict[str, bytes] = field(default_factory=dict)
     result_time: dict[str, bytes] = field(default_factory=dict)
 
+    def forget(self, key: str) -> None:
+        """Leave a command out of all sections."""
+        for entries in vars(self).values():
+            entries.pop(key, None)
+
     def json(self) -> list[bytes]:
         """The five sections as one object, in pieces."""
         pieces = []
@@ -43,10 +48,10 @@ class Sections:
         return [b"{" + pieces[0][1:], *pieces[1:], b"}"]
 
 
-def run_batch(params: Params, call: Call) -> list[bytes]:
-    """Run the commands of a batch through `call`; returns the JSON text of its `result`, in pieces."""
+def run_batch(params: Params, call: Call) -> tuple[Sections, dict[str, dict[str, Any]]]:
+    """Run the commands of a batch through `call`; returns the sections but for the times, and these by key."""
     halt = str(get(params, "halt") or "0").lower() in TRUE
-    sections, replies = Sections(), dict[str, Reply]()
+    sections, replies, times = Sections(), dict[str, Reply](), dict[str, dict[str, Any]]()
     for number, (key, command) in enumerate(items(get(params, "cmd"))):
         try:
             reply, time = _run(number, str(command), replies, call)
@@ -55,9 +60,9 @@ def run_batch(params: Params, call: Call) -> list[bytes]:
             if halt:
                 break
             continue
-        replies[key] = reply
-        _keep(sections, key, reply, time)
-    return sections.json()
+        replies[key], times[key] = reply, time
+        _keep(sections, key, reply)
+    return sections, times
 
 
 def _run(number: int, command: str, replies: dict[str, Reply], call: Call) -> tuple[Reply, dict[str, Any]]:
@@ -71,13 +76,12 @@ def _run(number: int, command: str, replies: dict[str, Reply], call: Call) -> tu
     return call(method, {key: _filled(value, replies) for key, value in params.items()})
 
 
-def _keep(sections: Sections, key: str, reply: Reply, time: dict[str, Any]) -> None:
+def _keep(sections: Sections, key: str, reply: Reply) -> None:
     sections.result[key] = reply.json()
     if reply.total is not None:
         sections.result_total[key] = b"%d" % reply.total
     if reply.next is not None:
         sections.result_next[key] = b"%d" % reply.next
-    sections.result_time[key] = orjson.dumps(time)
 
 
 def _filled(value: Any, replies: dict[str, Reply]) -> Any:

@@ -18,6 +18,14 @@ class ApiError(Exception):
         return {"error": self.code, "error_description": self.text}
 
 
+class GatewayError(Exception):
+    """No answer of the portal at all: what its proxy says, or that it hangs up (status 0)."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(str(status))
+        self.status = status
+
+
 def no_auth() -> ApiError:
     """Wrong webhook code or user."""
     return ApiError(401, "NO_AUTH_FOUND", "Wrong authorization data")
@@ -37,6 +45,21 @@ def no_scope() -> ApiError:
 def too_many() -> ApiError:
     """The leaky bucket is full."""
     return ApiError(503, "QUERY_LIMIT_EXCEEDED", "Too many requests")
+
+
+def overload() -> ApiError:
+    """The vendor has blocked the portal by hand."""
+    return ApiError(503, "OVERLOAD_LIMIT", "REST API is blocked due to overload")
+
+
+def no_time() -> ApiError:
+    """The method's operating budget is used up."""
+    return ApiError(429, "OPERATION_TIME_LIMIT", "Method is blocked due to operation time limit.")
+
+
+def internal() -> ApiError:
+    """Something broke inside."""
+    return ApiError(500, "INTERNAL_SERVER_ERROR", "Internal server error")
 
 
 def too_long_batch() -> ApiError:

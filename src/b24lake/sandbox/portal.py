@@ -1,60 +1,102 @@
 """The portal: its tables, what it counts, and how it is changed while it runs."""
 
-import time as clock
-from collections import Counter
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, replace
 from threading import RLock
 from typing import Any
 
+from b24lake.sandbox import errors
+from b24lake.sandbox.churn import Churn, Step
+from b24lake.sandbox.clock import Clock, Course
+from b24lake.sandbox.counters import Counters
 from b24lake.sandbox.data.columns import Row
 from b24lake.sandbox.data.custom import custom_column, custom_part
 from b24lake.sandbox.data.table import Table
 from b24lake.sandbox.data.tables import Tables
 from b24lake.sandbox.data.world import World
+from b24lake.sandbox.faults import Fault, Faults
 from b24lake.sandbox.limits import Bucket
 from b24lake.sandbox.lists.find import Finder
 from b24lake.sandbox.lists.render import Renderer
-from b24lake.sandbox.replies import RESET_AFTER
-from b24lake.sandbox.settings import Settings
+from b24lake.sandbox.operating import Budgets
+from b24lake.sandbox.settings import LIVE, Settings
 
 BOOLEANS = {"leads": (False, True), "contacts": (0, 1)}
-
-
-@dataclass
-class Counters:
-    """What was asked since the start or the last reset: HTTP requests, calls per method, refusals for too many."""
-
-    requests: int = 0
-    refused: int = 0
-    commands: Counter[str] = field(default_factory=Counter)
+Gauge = tuple[float, int]  # operating seconds, and when the oldest of them leave (portal seconds)
 
 
 class Portal:
-    """A Bitrix24 portal in memory; `lock` is held while it answers or changes.
+    """A Bitrix24 portal in memory; `lock` is held while it answers or changes, never while it waits.
 
-    settings   see Settings
-    now        the portal's clock: a function giving unix seconds
+    settings   see Settings; `set` changes some of them while it runs
+    now        the real clock: a function giving unix seconds
+    sleep      how to wait for some real seconds
     """
 
-    def __init__(self, settings: Settings | None = None, now: Callable[[], float] = clock.time) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.settings = settings or Settings()
-        self.now = now
+        self.clock = Clock(now, sleep, self.settings.acceleration)
         self.world = World(self.settings)
         self.tables = Tables(self.world)
         self.finder, self.renderer = Finder(self.settings.server_offset), Renderer()
         self.bucket = Bucket(self.settings.threshold, self.settings.drain)
-        self.counters = Counters()
+        self.budgets, self.counters = Budgets(), Counters()
+        self.faults = Faults(self.settings.seed, self.clock.now)
+        self.churn = Churn(self.settings.seed, self.tables.__getitem__, self._act)
         self.lock = RLock()
+
+    def now(self) -> float:
+        """Unix seconds as the portal's clock shows them, which may be wrong."""
+        return self.clock.now() + self.skew
+
+    @property
+    def skew(self) -> float:
+        """How far ahead its clock is shown, in seconds."""
+        fault = self.faults.standing("clock_off")
+        return fault.skew if fault else 0.0
 
     def granted(self, scope: str) -> bool:
         """Whether the webhook has this scope."""
         return not scope or scope in self.settings.scopes
 
-    def time(self, started: float) -> dict[str, Any]:
-        """The `time` object of a call that began at `started`."""
-        finish = self.now()
-        told: dict[str, Any] = {
+    def course(self) -> Course:
+        """The way of a request that arrives now."""
+        return Course(self.clock, self.settings)
+
+    def travel(self) -> None:
+        """Half of a round trip."""
+        if not self.settings.book:
+            self.clock.nap(self.settings.round_trip_ms / 2000)
+
+    def check(self, method: str, at: float, *, billed: bool) -> None:
+        """Raise OPERATION_TIME_LIMIT where the budget of a `billed` method is used up, or a fault says so."""
+        if self.faults.fires("operation_limit", method):
+            raise errors.no_time()
+        limit = self.settings.operating_limit if billed else 0.0
+        if limit and self.budgets.used(method, at) >= limit:
+            self.counters.blocked += 1
+            raise errors.no_time()
+
+    def book(self, method: str, seconds: float, at: float) -> None:
+        """Add work to a method's budget, unless it was too short."""
+        if seconds and seconds >= self.settings.operating_floor:
+            self.budgets.book(method, seconds, at)
+
+    def gauge(self, method: str, at: float) -> Gauge:
+        """A method's budget as answers tell it."""
+        return self.budgets.used(method, at), self.budgets.reset_at(method, at)
+
+    def time(self, started: float, finish: float, gauge: Gauge, *, told: bool = True) -> dict[str, Any]:
+        """The `time` object of a call, in portal seconds; without the gauge where it is not `told`."""
+        skew = self.skew
+        started, finish = started + skew, finish + skew
+        shown: dict[str, Any] = {
             "start": started,
             "finish": finish,
             "duration": finish - started,
@@ -62,11 +104,44 @@ class Portal:
             "date_start": self.world.show(int(started)),
             "date_finish": self.world.show(int(finish)),
         }
+        return shown | self.shown(gauge) if told else shown
+
+    def shown(self, gauge: Gauge) -> dict[str, Any]:
+        """The two keys of `time` that tell a gauge; which are there, and how, is a setting."""
+        used, reset_at = gauge
         if self.settings.operating == "present":
-            told |= {"operating_reset_at": int(finish) + RESET_AFTER, "operating": 0}
-        elif self.settings.operating == "zero":
-            told["operating"] = 0
-        return told
+            reset_at = int(reset_at + self.skew)
+            reset: int | str = self.world.show(reset_at) if self.settings.resets == "iso" else reset_at
+            return {"operating_reset_at": reset, "operating": used or 0}
+        return {"operating": 0} if self.settings.operating == "zero" else {}
+
+    def set(self, **options: Any) -> None:
+        """Change settings while it runs. Raises ValueError for those that only hold from the start."""
+        fixed = [name for name in options if name not in LIVE]
+        if fixed:
+            raise ValueError(f"cannot be set while the portal runs: {', '.join(fixed)}; can: {', '.join(sorted(LIVE))}")
+        with self.lock:
+            self.settings = replace(self.settings, **options)
+            self.bucket.share(self.bucket.foreign, self.clock.now())
+            self.bucket.threshold, self.bucket.drain = self.settings.threshold, self.settings.drain
+            self.clock.accelerate(self.settings.acceleration)
+
+    def fault(self, kind: str, **options: Any) -> None:
+        """Switch a fault on; see faults.Fault for the options."""
+        with self.lock:
+            self.faults.on(Fault(kind=kind, **options))
+            self.share()
+
+    def mend(self, kind: str = "") -> None:
+        """Switch one kind of fault off, or all."""
+        with self.lock:
+            self.faults.off(kind)
+            self.share()
+
+    def plan(self, do: str, table: str, **options: Any) -> None:
+        """Have rows change after some request or page; see churn.Step for the options."""
+        with self.lock:
+            self.churn.plan(Step(do=do, table=table, **options))
 
     def truth(self, table: str) -> Iterator[Row]:
         """All rows of a table as its list method sends them with everything selected, in id order."""
@@ -105,6 +180,34 @@ class Portal:
         """Start counting anew."""
         with self.lock:
             self.counters = Counters()
+            self.faults.fired.clear()
+
+    def told(self) -> dict[str, Any]:
+        """All counters, ready for JSON: those of Counters, faults that happened, operating seconds in use."""
+        with self.lock:
+            used = self.budgets.all(self.clock.now())
+            return {**self.counters.told(), "faults": dict(self.faults.fired), "operating": used}
+
+    def known_settings(self) -> dict[str, Any]:
+        """The settings that can be changed while it runs."""
+        return {name: value for name, value in asdict(self.settings).items() if name in LIVE}
+
+    def share(self) -> None:
+        """Tell the bucket how much another program takes of it."""
+        fault = self.faults.standing("other_program")
+        foreign = fault.per_second if fault else 0.0
+        if foreign != self.bucket.foreign:
+            self.bucket.share(foreign, self.clock.now())
+
+    def _act(self, step: Step, id_: int | None) -> int:
+        """Do what a planned step says to one row."""
+        if id_ is None:
+            return self.create(step.table, step.fields)
+        if step.do == "delete":
+            self.delete(step.table, id_)
+        else:
+            self.change(step.table, id_, step.fields)
+        return id_
 
     def _owned(self, table: str) -> Table:
         found = self.tables[table]

@@ -10,8 +10,6 @@ import orjson
 
 from b24lake.sandbox.errors import ApiError
 
-RESET_AFTER = 600  # seconds until the operating counter's oldest minute leaves
-
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -39,11 +37,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a method gives back. `total` and `next` are None where the envelope has no such key."""
+    """What a method gives back. `total` and `next` are None where the envelope has no such key.
+
+    rows   how many rows a page at hand as dicts has; None where it is no such page
+    """
 
     result: Any
     total: int | None = None
     next: int | None = None
+    rows: int | None = None
 
     def json(self) -> bytes:
         """The JSON text of `result`."""

@@ -1,6 +1,6 @@
 """The options of a sandbox portal: one frozen object, checked when it is made."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 ALL_SCOPES = (
     "catalog",
@@ -25,7 +25,23 @@ RATIOS = {
 }
 PRODUCTS_RATIO, PRODUCTS_MIN, PRODUCTS_MAX = 0.02, 20, 5000
 OPERATING = ("present", "zero", "absent")
+BILLING = ("method", "batch")
+GAUGES = ("all", "first")
+RESETS = ("unix", "iso")
 MIN_DEAL_FIELDS = 50
+
+# What can be set anew while the portal runs.
+LIVE = {
+    "threshold", "drain", "operating", "operating_limit", "operating_floor", "billing", "gauges", "resets",
+    "page_ms", "count_ms", "command_ms", "factors", "round_trip_ms", "request_seconds", "book", "acceleration",
+    "count_minus_one", "gzip", "admin", "scopes",
+}  # fmt: skip
+
+ONE_OF = {"operating": OPERATING, "billing": BILLING, "gauges": GAUGES, "resets": RESETS}
+NOT_NEGATIVE = (
+    "threshold", "drain", "operating_limit", "operating_floor", "page_ms", "command_ms", "round_trip_ms",
+    "request_seconds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +55,18 @@ class Settings:
     server_offset           minutes east of UTC in which the portal prints dates
     threshold, drain        leaky bucket per source address: requests, requests per second; threshold 0 = no limit
     operating               `time.operating` in answers: "present" with its reset time, "zero" without, or "absent"
+    operating_limit         seconds of work per method in ten minutes before it is blocked; 0 = never
+    operating_floor         seconds: what takes less is not booked
+    billing                 what a batch's work is booked on: "method" = each command's, "batch" = all on `batch`
+    gauges                  which commands of a batch show it: "all", or of each method the "first" only, the others 0
+    resets                  `operating_reset_at` as "unix" seconds or "iso" text
+    page_ms, count_ms       service time in milliseconds: a page of a list, and what counting all rows adds to it (None
+                            = as much again); 0 = none is modelled
+    command_ms, factors     any other command, and what to multiply the time of single methods (lower-case) by
+    round_trip_ms           the way there and back of each HTTP request, in milliseconds
+    request_seconds         how long one request may take before a proxy cuts it with 504; 0 = as long as it likes
+    book                    whether service time is only booked (in `time` and the counters) and nothing is waited for
+    acceleration            portal seconds that pass in a real second; the portal waits that much shorter
     count_minus_one         whether `start=-1` answers carry `total: 0`; False leaves the key out
     gzip                    whether to honour Accept-Encoding: gzip
     """
@@ -69,6 +97,19 @@ class Settings:
     threshold: int = 50
     drain: float = 2.0
     operating: str = "present"
+    operating_limit: float = 480.0
+    operating_floor: float = 0.1
+    billing: str = "method"
+    gauges: str = "all"
+    resets: str = "unix"
+    page_ms: float = 0.0
+    count_ms: float | None = None
+    command_ms: float = 0.0
+    factors: dict[str, float] = field(default_factory=dict, hash=False)
+    round_trip_ms: float = 0.0
+    request_seconds: float = 60.0
+    book: bool = False
+    acceleration: float = 1.0
     count_minus_one: bool = True
     gzip: bool = False
 
@@ -83,6 +124,11 @@ class Settings:
         for problem in _problems(self):
             raise ValueError(problem)
 
+    @property
+    def timed(self) -> bool:
+        """Whether service time is modelled."""
+        return bool(self.page_ms or self.count_ms or self.command_ms)
+
     def size(self, table: str) -> int:
         """Rows of `table` at the start; 0 for a table that has no option of its own."""
         return int(getattr(self, table, 0))
@@ -92,6 +138,11 @@ def _problems(settings: Settings) -> list[str]:
     """Everything wrong with `settings`, in sentences."""
     sizes = [f.name for f in fields(settings) if f.name in {*RATIOS, "deals", "products", "spa_1032", "open_lines"}]
     checks = [(getattr(settings, name) >= 0, f"{name} must not be negative") for name in sizes]
+    checks += [(getattr(settings, name) >= 0, f"{name} must not be negative") for name in NOT_NEGATIVE]
+    checks += [
+        (getattr(settings, name) in known, f"{name} must be one of {', '.join(known)}")
+        for name, known in ONE_OF.items()
+    ]
     checks += [
         (settings.users >= 1, "users must be at least 1: the webhook belongs to one"),
         (settings.departments >= 1, "departments must be at least 1"),
@@ -101,7 +152,8 @@ def _problems(settings: Settings) -> list[str]:
         (abs(settings.server_offset) <= 14 * 60, "server_offset is in minutes, at most 14 hours either way"),
         (settings.user_id >= 1, "user_id must be at least 1"),
         (settings.code.isalnum(), "code must be letters and digits"),
-        (settings.threshold >= 0 and settings.drain >= 0, "threshold and drain must not be negative"),
-        (settings.operating in OPERATING, f"operating must be one of {', '.join(OPERATING)}"),
+        (settings.count_ms is None or settings.count_ms >= 0, "count_ms must not be negative"),
+        (min(settings.factors.values(), default=0) >= 0, "factors must not be negative"),
+        (settings.acceleration > 0, "acceleration must be above 0"),
     ]
     return [text for fine, text in checks if not fine]

@@ -27,6 +27,22 @@ class Request:
     keep_alive: bool
 
 
+@dataclass(frozen=True)
+class Answer:
+    """An answer on its way out.
+
+    status     0 = none: the connection is closed without a word
+    location   where the portal lives now
+    cut        how many bytes of the body are sent before the connection is closed; None = all
+    """
+
+    status: int
+    body: bytes
+    kind: str = "application/json; charset=utf-8"
+    location: str = ""
+    cut: int | None = None
+
+
 def read_request(source: BinaryIO, sink: socket.socket) -> Request | None:
     """The next request on a connection; None where the peer has closed it."""
     line = source.readline(MAX_LINE)
@@ -46,24 +62,32 @@ def read_request(source: BinaryIO, sink: socket.socket) -> Request | None:
     return Request(words[0].upper(), target, query, headers, _body(source, headers), keep)
 
 
-def write_answer(
-    sink: socket.socket, request: Request | None, status: int, body: bytes, *, zipped: bool = False
-) -> None:
-    """An answer with its length. Head and body go out apart when the body is long, to spare a copy."""
-    head = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "Content-Type: application/json; charset=utf-8"]
+def write_answer(sink: socket.socket, request: Request | None, answer: Answer, *, zipped: bool = False) -> bool:
+    """An answer with its length; returns whether the connection goes on.
+
+    Head and body go out apart when the body is long, to spare a copy.
+    """
+    if not answer.status:
+        return False
+    body, keep = answer.body, request is not None and request.keep_alive and answer.cut is None
+    head = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}", f"Content-Type: {answer.kind}"]
     if zipped and request is not None and "gzip" in request.headers.get("accept-encoding", ""):
         body = gzip.compress(body, 1)
         head.append("Content-Encoding: gzip")
-    head.append(f"Content-Length: {len(body)}")
-    head.append("Connection: keep-alive" if request is not None and request.keep_alive else "Connection: close")
+    if answer.location:
+        head.append(f"Location: {answer.location}")
+    head += [f"Content-Length: {len(body)}", f"Connection: {'keep-alive' if keep else 'close'}"]
     text = "\r\n".join([*head, "", ""]).encode("latin-1")
     if request is not None and request.verb == "HEAD":
         body = b""
+    if answer.cut is not None:
+        body = body[: min(answer.cut, len(body) // 2)]
     if len(body) < MAX_LINE:
         sink.sendall(text + body)
     else:
         sink.sendall(text)
         sink.sendall(body)
+    return keep
 
 
 def _headers(source: BinaryIO) -> dict[str, str]:

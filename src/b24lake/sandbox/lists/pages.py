@@ -30,4 +30,4 @@ def page_of(rows: list[Any], start: Any, *, exact: bool = True, counted: bool = 
     """A page of rows that are at hand as dicts."""
     shown, total, following = page(range(len(rows)), start, exact=exact, counted=counted)
     listed = [rows[at] for at in shown]
-    return Reply({under: listed} if under else listed, total, following)
+    return Reply({under: listed} if under else listed, total, following, len(listed))
