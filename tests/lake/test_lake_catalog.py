@@ -21,6 +21,13 @@ def test_no_lake_and_an_empty_one_have_no_tables(tmp_path: Path) -> None:
     assert tables(tmp_path) == ()
 
 
+def test_a_lake_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lake").touch()
+    for look in (lambda: tables(tmp_path / "lake"), lambda: find(tmp_path / "lake", "raw.bitrix24_deals")):
+        with pytest.raises(UsageError, match="is not a folder"):
+            look()
+
+
 def test_tables_are_listed_with_what_their_log_tells(deals: Deals) -> None:
     deals.full(rows([1, 2]))
     deals.merge(rows([3]))
@@ -96,7 +103,7 @@ def test_a_table_is_described_by_columns_properties_and_versions(deals: Deals) -
     assert details.properties["b24lake.stream"] == "deals"
     told = [(each.version, each.run_id, each.inserted, each.updated, each.deleted) for each in details.versions]
     assert told == [
-        (3, "run-3", 1, None, 2),
+        (3, "run-3", 1, 1, 2),
         (2, "run-2", 1, 1, None),
         (1, "run-1", None, None, None),
         (0, "run-1", 2, None, 0),

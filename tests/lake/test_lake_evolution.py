@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b24lake.lake.columns import SYSTEM_COLUMNS, base_name, castable, comment, note
+from b24lake.lake.columns import SYSTEM_COLUMNS, UNDECLARED, base_name, castable, comment, note
 from b24lake.lake.evolution import REMOVED, SPLIT_FROM, Change, Evolution, evolve
 
 STAMP = pa.timestamp("us", "UTC")
@@ -53,6 +53,27 @@ def test_a_vanished_field_keeps_its_column_and_is_told_once(*, full: bool) -> No
     back = evolve(second.schema, schema(ID=pa.int64(), A=pa.string()), full=full)
     assert back.changes == (Change("returned", "A", "string", "string"),)
     assert note(back.schema.field("A"), REMOVED) == ""
+
+
+GROWN = pa.field("EXTRA", pa.string(), metadata={UNDECLARED: "true"})
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_column_that_only_rows_brought_may_be_missing_from_any_read(*, full: bool) -> None:
+    held = pa.schema([pa.field("ID", pa.int64()), GROWN])
+    without = evolve(held, schema(ID=pa.int64()), full=full)
+    assert (without.changes, without.schema.equals(held, check_metadata=True)) == ((), True)
+    again = evolve(without.schema, held, full=full)
+    assert (again.changes, again.schema.equals(held, check_metadata=True)) == ((), True)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_column_that_is_declared_later_is_one_like_others(*, full: bool) -> None:
+    held = pa.schema([pa.field("ID", pa.int64()), GROWN])
+    declared = evolve(held, schema(ID=pa.int64(), EXTRA=pa.string()), full=full)
+    assert (declared.changes, note(declared.schema.field("EXTRA"), UNDECLARED)) == ((), "")
+    gone = evolve(declared.schema, schema(ID=pa.int64()), full=full)
+    assert kinds(gone) == [("removed", "EXTRA")]
 
 
 def test_a_vanished_field_may_be_null_from_then_on() -> None:

@@ -97,6 +97,7 @@ def test_everything_else_is_refused_and_writes_nothing(lake: Path, tmp_path: Pat
 
 
 ADVICE = [
+    ("SELECT " + "(" * 3000 + "1" + ")" * 3000, "nested too deeply"),
     ("SELECT * FROM raw.bitrix24_deal", r"did you mean raw\.bitrix24_deals"),
     ("SELECT * FROM bitrix24_deals", "tables are called LAYER.TABLE"),
     ("SELECT id FROM raw.bitrix24_deals", "No field named id.*case-sensitive"),

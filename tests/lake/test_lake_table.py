@@ -54,6 +54,24 @@ def test_a_lake_is_not_where_delta_tables_do_not_work(tmp_path: Path, name: str)
     assert list(tmp_path.iterdir()) == []
 
 
+ADDRESSES = ["s3://bucket/lake", "file:/lake", "abfss://c@a.dfs.core.windows.net/x", "gs:/bucket"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_lake_is_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="a lake is a folder of this machine"):
+        check_writable(Path(address))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\t", "\x00", "\x1b", "\x7f", "\x85"])
+def test_a_lakes_path_has_no_control_characters(tmp_path: Path, sign: str) -> None:
+    with pytest.raises(UsageError, match="control character"):
+        check_writable(tmp_path / f"la{sign}ke")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_lake_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
@@ -87,6 +105,7 @@ def test_a_lake_may_have_spaces_and_letters_of_any_alphabet(tmp_path: Path, monk
 
 @pytest.mark.parametrize("stranger", [Owner("portal-2", "deals"), Owner("portal-1", "leads")])
 def test_a_table_of_another_portal_or_stream_is_refused(deals: Deals, stranger: Owner) -> None:
+    deals.owner = Owner("portal-1", "deals")
     deals.full(rows([1]))
     version = deals.delta().version()
     deals.owner = stranger
@@ -97,6 +116,23 @@ def test_a_table_of_another_portal_or_stream_is_refused(deals: Deals, stranger: 
     with pytest.raises(UsageError, match=expected):
         inspect(deals.path, stranger)
     assert deals.delta().version() == version
+
+
+PORTALS = [  # id and address of the table's portal and of the one that writes, how the refusal calls them
+    (("1", "acme.bitrix24.com"), ("2", "b24.acme.eu"), r"of portal acme\.bitrix24\.com\..*of portal b24\.acme\.eu\."),
+    (("1", "acme.bitrix24.com"), ("2", ""), r"of portal acme\.bitrix24\.com\..*of portal '2'"),
+    (("1", "acme.bitrix24.com"), ("2", "acme.bitrix24.com"), "of portal '1'.*of portal '2'"),
+]
+
+
+@pytest.mark.parametrize(("holder", "writer", "said"), PORTALS)
+def test_a_refusal_names_portals_by_their_address(
+    deals: Deals, holder: tuple[str, str], writer: tuple[str, str], said: str
+) -> None:
+    deals.owner = Owner(holder[0], "deals", holder[1])
+    deals.full(rows([1]))
+    with pytest.raises(UsageError, match=said):
+        inspect(deals.path, Owner(writer[0], "deals", writer[1]))
 
 
 def test_a_delta_table_of_another_program_is_refused(deals: Deals) -> None:

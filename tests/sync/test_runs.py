@@ -75,9 +75,19 @@ def test_another_replication_key_is_a_full_read(serve: Callable[..., Server], la
 
 def test_a_full_table_stream_is_always_read_in_full(serve: Callable[..., Server], lake: Lake) -> None:
     server = serve()
+    seen = []
     for _ in range(2):
         (line,) = lake.sync(server.url, "deals", sync_types={"deals": "FULL_TABLE"}).streams
-        assert (line.rows_read, line.rows_updated) == (260, None)
+        seen.append((line.rows_read, line.rows_inserted, line.rows_updated))
+    assert seen == [(260, 260, None), (260, 0, 0)]
+
+
+def test_a_second_run_without_changes_writes_no_version_of_any_table(serve: Callable[..., Server], lake: Lake) -> None:
+    server = serve()
+    names = [line.name for line in lake.sync(server.url).streams]
+    versions = {name: deltalake.DeltaTable(lake.table(name)).version() for name in names}
+    assert lake.sync(server.url).status == "success"
+    assert {name: deltalake.DeltaTable(lake.table(name)).version() for name in names} == versions
 
 
 def test_a_read_that_loses_most_rows_is_stopped(serve: Callable[..., Server], lake: Lake) -> None:

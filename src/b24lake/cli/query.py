@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ON_SCREEN = 100  # rows
 AS_JSON = 10_000
+LONGEST = 86_400  # seconds
 
 
 def register(app: typer.Typer) -> None:
@@ -28,17 +29,21 @@ def query(
         int | None,
         typer.Option(help=f"Most rows to show. [default: {ON_SCREEN}, with --json {AS_JSON}]", show_default=False),
     ] = None,
+    timeout: Annotated[str, typer.Option(help="Stop the query after this time, as 90s or 10m.")] = "5m",
     lake: LakeDir = None,
     home: HomeDir = None,
     json: Json = False,
 ) -> None:
     """Run one SELECT over the lake's tables."""
-    from b24lake.lake.query import query as run
+    from b24lake.lake.guarded import guarded_query
 
     if limit is not None and limit < 1:
         raise UsageError("--limit is less than 1", fix="give the number of rows to show")
+    seconds = common.duration(timeout).total_seconds()
+    if not 1 <= seconds <= LONGEST:
+        raise UsageError("--timeout is not between a second and a day", fix="write for example 90s or 10m")
     most = limit or (AS_JSON if json else ON_SCREEN)
-    rows = run(common.lake(lake, home), sql, limit=most + 1)
+    rows = guarded_query(common.lake(lake, home), sql, limit=most + 1, seconds=seconds)
     cut = rows.num_rows > most
     rows = rows.slice(0, most)
     if json:

@@ -87,7 +87,10 @@ class TableDetails:
 
 
 def tables(lake: Path) -> tuple[TableInfo, ...]:
-    """All tables of all layers, by name. One that cannot be read is listed with its error; no lake has no tables."""
+    """All tables of all layers, by name. One that cannot be read is listed with its error; no lake has no tables.
+
+    Raises UsageError where the lake is a file.
+    """
     return tuple(_info_or_error(path) for path in _table_folders(lake))
 
 
@@ -125,7 +128,12 @@ def _nearest(name: str, known: Mapping[str, Path]) -> str:
 
 
 def _table_folders(lake: Path) -> list[Path]:
-    """Folders with a Delta log, two levels below the lake, in the order of their names."""
+    """Folders with a Delta log, two levels below the lake, in the order of their names.
+
+    Raises UsageError where the lake is a file.
+    """
+    if lake.exists() and not lake.is_dir():
+        raise UsageError(f"The lake {lake} is not a folder", why="it is a file", fix="name a folder with --lake")
     return sorted(
         log.parent for log in lake.glob("*/*/_delta_log") if not log.parent.parent.name.startswith((".", "_"))
     )

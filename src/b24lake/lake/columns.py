@@ -14,6 +14,9 @@ DELETED_AT = "_deleted_at"
 SYSTEM_COLUMNS = (SYNCED_AT, MISFITS, DELETED_AT)
 """Columns that b24lake adds; always the last ones of a table, in this order."""
 
+UNDECLARED = "b24lake.undeclared"
+"""Metadata of a column that came with rows, not from the source's description: portals leave out empty keys."""
+
 UTC_MICROS = pa.timestamp("us", tz="UTC")
 DELETED_AT_FIELD = pa.field(
     DELETED_AT, UTC_MICROS, metadata={"comment": "When the row was first missing at its source"}

@@ -1,7 +1,8 @@
 """What a changed schema does to a table (pure).
 
 A full read replaces all rows, so a new type takes over its column. An incremental read touches some rows only, so
-a new type that does not fit opens a column beside the old one and asks for a full read.
+a new type that does not fit opens a column beside the old one and asks for a full read. A column that the source
+never declared may be missing from any read: that tells nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ from typing import Literal
 
 import pyarrow as pa
 
-from b24lake.lake.columns import SYSTEM_COLUMNS, base_name, castable, comment, note, type_name, with_notes
+from b24lake.lake.columns import (
+    SYSTEM_COLUMNS,
+    UNDECLARED,
+    base_name,
+    castable,
+    comment,
+    note,
+    type_name,
+    with_notes,
+)
 
 SPLIT_FROM = "b24lake.split_from"
 """Metadata of a side column: the column whose new type it holds."""
@@ -104,15 +114,19 @@ def _change_of(before: pa.Field, after: pa.Field) -> list[Change]:
 
 
 def _removal(before: pa.Field) -> list[Change]:
-    known = bool(note(before, REMOVED)) or before.name in SYSTEM_COLUMNS
-    return [] if known else [Change("removed", before.name, type_name(before.type))]
+    if note(before, REMOVED) or not _lasting(before):
+        return []
+    return [Change("removed", before.name, type_name(before.type))]
+
+
+def _lasting(field: pa.Field) -> bool:
+    """Tell whether every read should bring this column."""
+    return field.name not in SYSTEM_COLUMNS and not note(field, UNDECLARED)
 
 
 def _left(before: pa.Field) -> pa.Field:
     """A column that the source no longer fills: it may be null now, and remembers why."""
-    if before.name in SYSTEM_COLUMNS:
-        return before
-    return with_notes(before.with_nullable(True), b24lake__removed="true")
+    return with_notes(before.with_nullable(True), b24lake__removed="true") if _lasting(before) else before
 
 
 def _commented(after: pa.Field, before: pa.Field) -> pa.Field:
@@ -140,6 +154,8 @@ def _extended(old: pa.Schema, new: pa.Schema) -> Evolution:
         elif note(target, REMOVED):
             changes.append(Change("returned", target.name, type_name(target.type), type_name(target.type)))
             columns[target.name.casefold()] = with_notes(target, b24lake__removed="")
+        if before is not None and note(before, UNDECLARED) and not note(after, UNDECLARED):
+            columns[before.name.casefold()] = with_notes(columns[before.name.casefold()], b24lake__undeclared="")
         filled |= {target.name.casefold(), after.name.casefold()}
         renames |= {after.name: target.name} if target.name != after.name else {}
     for name in columns.keys() - filled:

@@ -50,6 +50,7 @@ class Difference:
     deleted    how many of them are gone
     gone       which of them are gone
     missing    all old rows whose key is no longer there, the marked ones too
+    keys, live the old keys themselves, and which of them are not marked
     """
 
     before: int
@@ -57,17 +58,20 @@ class Difference:
     deleted: int
     gone: pa.ChunkedArray
     missing: pa.ChunkedArray
+    keys: pa.ChunkedArray
+    live: pa.ChunkedArray
 
 
 def compare(old: pa.ChunkedArray, live: pa.ChunkedArray, new: pa.ChunkedArray) -> Difference:
     """Compare keys; `live` is false for old rows that are marked as deleted. All keys are distinct and not null."""
+    keys = old
     if old.type != new.type:
         old, new = old.cast(pa.string()), new.cast(pa.string())
     found = pc.is_in(old, value_set=new)
     missing = pc.invert(found)
     gone = pc.and_(missing, live)
     before, deleted = _count(live), _count(gone)
-    return Difference(before, len(new) - (before - deleted), deleted, gone, missing)
+    return Difference(before, len(new) - (before - deleted), deleted, gone, missing, keys, live)
 
 
 def _count(mask: pa.ChunkedArray) -> int:

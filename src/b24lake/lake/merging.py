@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties
 from deltalake.exceptions import CommitFailedError
 
 from b24lake.errors import StreamError
-from b24lake.lake.columns import SYNCED_AT, conform, note, only_last, quoted
+from b24lake.lake.columns import SYNCED_AT, UNDECLARED, conform, note, only_last, quoted
 from b24lake.lake.commits import commit_properties, settle
 from b24lake.lake.evolution import REMOVED, Evolution, evolve
 from b24lake.lake.files import storage_errors
@@ -122,11 +122,12 @@ def _alter(table: DeltaTable, evolution: Evolution, commit: Commit) -> None:
         properties = commit_properties(commit, told, bookmark=evolution.refresh)
         table.alter.add_columns(list(Schema.from_arrow(pa.schema(new)).fields), commit_properties=properties)
         told = {}
-    for each in evolution.changes:
-        if each.kind in {"removed", "returned"}:
-            noted = {REMOVED: note(evolution.schema.field(each.column), REMOVED)}
+    for before in schema_of(table):
+        after = evolution.schema.field(before.name)
+        noted = {name: note(after, name) for name in (REMOVED, UNDECLARED) if note(before, name) != note(after, name)}
+        if noted:
             properties = commit_properties(commit, told, bookmark=False)
-            table.alter.set_column_metadata(each.column, noted, commit_properties=properties)
+            table.alter.set_column_metadata(before.name, noted, commit_properties=properties)
             told = {}
 
 

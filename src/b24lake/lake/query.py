@@ -1,7 +1,8 @@
 """SQL over the tables of a lake: one statement that only reads, run by delta-rs' own engine (DataFusion).
 
 The engine can write files (`COPY`), change its settings and open files by name, so a statement is parsed first, and
-what reaches the engine is one SELECT over tables of this lake. Memory and time are not limited here.
+what reaches the engine is one SELECT over tables of this lake. Memory and time are not limited here, and no signal
+stops a running query: `guarded` does both.
 """
 
 from __future__ import annotations
@@ -76,6 +77,12 @@ def _checked(sql: str) -> tuple[str, frozenset[tuple[str, str]]]:
         _check_tokens([token.text.upper() for token in tokens])
         text = _joined(body, [(token.start, token.end + 1) for token in tokens])
         tree = sqlglot.parse_one(text, read=DIALECT)
+    except RecursionError:
+        raise UsageError(
+            "This SQL is nested too deeply",
+            why="it has hundreds of parentheses or subqueries in each other",
+            fix="write it with fewer levels, for example with WITH",
+        ) from None
     except SqlglotError as error:
         raise UsageError(
             "This is not SQL that can be read", why=str(error).splitlines()[0], fix="write one SELECT over LAYER.TABLE"

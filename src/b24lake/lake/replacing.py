@@ -1,6 +1,8 @@
 """A full read becomes all there is in its table: the first version, or one that replaces the last.
 
 The rows are on disk before (`staging`), so the commit is short, and a crash before it leaves the table as it was.
+Small tables are compared row by row: unchanged rows keep their `_synced_at`, and where all is as before, nothing is
+written (`differing`).
 One writer per table is the caller's care.
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,12 +20,13 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.transaction import create_table_with_add_actions
 
-from b24lake.lake.columns import DELETED_AT, DELETED_AT_FIELD, SYNCED_AT, UTC_MICROS, conform
+from b24lake.lake.columns import DELETED_AT, DELETED_AT_FIELD, SYNCED_AT, UTC_MICROS, conform, with_notes
 from b24lake.lake.commits import TARGET_FILE_SIZE, Retention, add_action, commit_properties, described, settle
+from b24lake.lake.differing import Changes, changes, small
 from b24lake.lake.evolution import Evolution, evolve, ordered
 from b24lake.lake.files import live_files, storage_errors
 from b24lake.lake.keys import Deletions, Difference, check_keys, compare
-from b24lake.lake.staging import GROUP_ROWS, Staged, Staging, forget, read_column
+from b24lake.lake.staging import GROUP_ROWS, Part, Staged, Staging, forget, read_column, remove
 from b24lake.lake.table import Commit, Counts, Owner, open_owned, schema_of
 
 
@@ -48,8 +52,17 @@ def commit_full(
         else:
             counts = _replace(table, staged, commit, deletions or Deletions())
         settle(DeltaTable(str(path)), owner, commit.run_id)
-        forget(path, staged.run_id)
+        _tidy(path, staged)
     return counts
+
+
+def _tidy(path: Path, staged: Staged) -> None:
+    """The staged parts belong to the table now; those that it did not take go."""
+    taken = set(live_files(path, DeltaTable(str(path))))
+    if all(path / part.path in taken for part in staged.parts):
+        forget(path, staged.run_id)
+    else:
+        remove(path, staged.run_id)
 
 
 def _create(path: Path, owner: Owner, staged: Staged, commit: Commit, retention: Retention) -> Counts:
@@ -74,30 +87,80 @@ def _replace(table: DeltaTable, staged: Staged, commit: Commit, deletions: Delet
     files = live_files(staged.path, table)
     difference = _compare(files, old, staged)
     deletions.check(difference.deleted, difference.before)
-    carried = None
-    if deletions.policy != "remove" and pc.any(difference.missing).as_py():
-        rows = _vanished(files, evolution, difference, deletions)
-        carried = _stage(rows, staged, evolution.schema)
-    parts = (*staged.parts, *(carried.parts if carried else ()))
+    found = None
+    if small(len(difference.keys), staged):
+        found = changes(files, old, staged, evolution.schema, difference)
+    carried = 0 if deletions.policy == "remove" else int(pc.sum(difference.missing).as_py() or 0)
     counts = Counts(
         rows=staged.rows,
         inserted=difference.inserted,
-        updated=None,
+        updated=found.updated if found else None,
         deleted=0 if deletions.policy == "keep" else difference.deleted,
-        carried=carried.rows if carried else 0,
+        carried=carried,
         version=None,
         changes=evolution.changes,
     )
+    if found and _same_rows(found, difference, deletions) and _same_table(table, old, evolution, commit):
+        return counts
+    vanished = _vanished(files, evolution, difference, deletions) if carried else None
+    kept = _timed(staged, found.synced_at) if found and found.carrying else None
+    parts = _parts(staged, kept, vanished, evolution.schema)
     table.create_write_transaction(
         [add_action(staged.path, part) for part in parts],
         mode="overwrite",
         schema=Schema.from_arrow(evolution.schema),
         commit_properties=commit_properties(commit, described(counts)),
     )
-    if carried:
-        forget(staged.path, carried.run_id)
+    forget(staged.path, _second(staged))
     table.update_incremental()
     return replace(counts, version=table.version())
+
+
+def _same_rows(found: Changes, difference: Difference, deletions: Deletions) -> bool:
+    """Tell whether the next version would hold the rows of the last one."""
+    going = {"remove": difference.missing, "mark": difference.gone}.get(deletions.policy)
+    stay = going is None or not pc.any(going).as_py()
+    return stay and bool(pc.all(found.unchanged, min_count=0).as_py())
+
+
+def _same_table(table: DeltaTable, old: pa.Schema, evolution: Evolution, commit: Commit) -> bool:
+    """Tell whether columns and bookmark may stay as they are; 0 as a bookmark asked for this full read."""
+    marked = commit.bookmark is None or bool(table.transaction_version(commit.bookmark.app_id))
+    return marked and _as_delta(old) == _as_delta(evolution.schema)
+
+
+def _as_delta(schema: pa.Schema) -> Schema:
+    """The columns with everything a version says of them, without notes that were taken away."""
+    return Schema.from_arrow(pa.schema([with_notes(each) for each in schema]))
+
+
+def _parts(
+    staged: Staged, kept: Iterator[pa.Table] | None, vanished: Iterator[pa.Table] | None, schema: pa.Schema
+) -> tuple[Part, ...]:
+    """The files of the next version: `kept` stands for the staged rows where they had to be written again.
+
+    What is written here goes under a run id of its own, so that a sweep finds it if this run dies.
+    """
+    if kept is None and vanished is None:
+        return staged.parts
+    staging = Staging(staged.path, _second(staged), staged.key, staged.measured, schema=schema)
+    for each in chain(kept or (), vanished or ()):
+        staging.add(each)
+    return (*(staged.parts if kept is None else ()), *staging.close().parts)
+
+
+def _second(staged: Staged) -> str:
+    return f"{staged.run_id}-carried"
+
+
+def _timed(staged: Staged, moments: pa.ChunkedArray) -> Iterator[pa.Table]:
+    """The staged rows with `_synced_at` of the run that last changed them."""
+    start = 0
+    for rows in staged.tables():
+        at = rows.schema.get_field_index(SYNCED_AT)
+        times = moments.slice(start, rows.num_rows)
+        start += rows.num_rows
+        yield rows.set_column(at, rows.schema.field(at), times)
 
 
 def _wanted(schema: pa.Schema, deletions: Deletions) -> pa.Schema:
@@ -148,11 +211,3 @@ def _marked(rows: pa.Table, gone: pa.ChunkedArray, moment: pa.Scalar) -> pa.Tabl
         at = rows.schema.get_field_index(name)
         rows = rows.set_column(at, rows.schema.field(at), pc.if_else(gone, moment, rows.column(at)))
     return rows
-
-
-def _stage(rows: Iterator[pa.Table], staged: Staged, schema: pa.Schema) -> Staged:
-    """Parts of carried rows, under a run id of their own so that a sweep finds them if this run dies."""
-    staging = Staging(staged.path, f"{staged.run_id}-carried", staged.key, staged.measured, schema=schema)
-    for each in rows:
-        staging.add(each)
-    return staging.close()

@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from b24lake.errors import StreamError
-from b24lake.lake.columns import conform, stored
+from b24lake.lake.columns import SYSTEM_COLUMNS, UNDECLARED, conform, stored, with_notes
 from b24lake.lake.files import known_files, storage_errors
 
 STAGING = "_staging"
@@ -127,7 +127,7 @@ class Staging:
     path     the table's folder, made if missing; whose table it is has been asked before (`table.inspect`)
     run_id   letters, digits, `_`, `-`
     key      the key column; `stats` names more columns to keep statistics of (the replication key)
-    schema   the declared columns; batches may bring more, which are nullable from then on
+    schema   the declared columns; batches may bring more, which are nullable and noted as undeclared
     spool    the parts are only the source of a merge
     """
 
@@ -193,7 +193,7 @@ class Staging:
                     why=f"{self.schema.field(each.name).type} came as {each.type}",
                     fix="run the stream again: its columns are asked for anew",
                 )
-        added = [each for each in schema if each.name not in self.schema.names]
+        added = [_undeclared(each) for each in schema if each.name not in self.schema.names]
         if added:
             self._finish()
             self.schema = pa.schema([*self.schema, *added])
@@ -262,6 +262,11 @@ def forget(path: Path, run_id: str) -> None:
     _remove_if_empty(path / STAGING)
 
 
+def remove(path: Path, run_id: str) -> None:
+    """Remove everything a run wrote, but for files that a version in the table's log knows."""
+    _remove(path, run_id, known_files(path))
+
+
 def sweep(path: Path, *, keep_run: str | None = None, older_than: datetime | None = None) -> tuple[str, ...]:
     """Remove what dead runs left in a table's folder and return their ids; call it while holding the table's lock.
 
@@ -289,6 +294,11 @@ def _as_stored(schema: pa.Schema, key: str) -> pa.Schema:
     """The types as Delta stores them; all columns but the key may be null."""
     fields = [each.with_type(stored(each.type)) for each in schema]
     return pa.schema([each if each.name == key else each.with_nullable(True) for each in fields])
+
+
+def _undeclared(field: pa.Field) -> pa.Field:
+    """A column that only rows brought says so of itself: other reads may come without it."""
+    return field if field.name in SYSTEM_COLUMNS else with_notes(field, **{UNDECLARED: "true"})
 
 
 def _run_folders(path: Path) -> list[Path]:

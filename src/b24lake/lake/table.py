@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ _NAME = re.compile(r"[A-Za-z0-9-][A-Za-z0-9_-]{0,127}")
 _OURS = re.compile(rf"_delta_log|{STAGING}|part-[A-Za-z0-9_-]+-\d+\.parquet")
 _UNFIT = set("%#?[]|^\\")
 """Signs that delta-rs takes for a part of a URL: it would write elsewhere, lose the history or crash."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+"""What `s3://bucket` begins with; a `Path` has one slash left of two."""
 RESERVED = frozenset(
     word
     for line in (
@@ -41,7 +44,7 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose rows a table holds. `portal` survives a changed address; source and folder are for display."""
+    """Whose rows a table holds. `portal` survives a changed address; source (that address) and folder are shown."""
 
     portal: str
     stream: str
@@ -144,13 +147,7 @@ def check_writable(lake: Path) -> None:
 
     Raises UsageError where the path is no folder, StopError where nothing can be written.
     """
-    unfit = sorted(set(str(lake.absolute())) & _UNFIT)
-    if unfit:
-        raise UsageError(
-            f"The lake cannot be in {lake}",
-            why=f"Delta tables do not work in a path with {' '.join(unfit)}",
-            fix="name another folder with --lake",
-        )
+    _check_path(lake)
     try:
         lake.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=lake) as probe:
@@ -165,6 +162,30 @@ def check_writable(lake: Path) -> None:
             why=error.strerror or str(error),
             fix="correct its permissions, free some space, or name another folder with --lake",
         ) from error
+
+
+def _check_path(lake: Path) -> None:
+    """Raises UsageError where Delta tables could not be in such a folder, or where it is not one of this machine."""
+    if any(_SCHEME.fullmatch(part) for part in lake.parts):
+        raise UsageError(
+            f"The lake cannot be at {str(lake)!r}",
+            why="this is the address of an object store or a URL; a lake is a folder of this machine so far",
+            fix="name a local folder with --lake, such as /data/lake",
+        )
+    path = str(lake.absolute())
+    if any(unicodedata.category(sign) == "Cc" for sign in path):
+        raise UsageError(
+            f"The lake cannot be in {str(lake)!r}",
+            why="its path has a line break or another control character in it",
+            fix="name another folder with --lake",
+        )
+    unfit = sorted(set(path) & _UNFIT)
+    if unfit:
+        raise UsageError(
+            f"The lake cannot be in {lake}",
+            why=f"Delta tables do not work in a path with {' '.join(unfit)}",
+            fix="name another folder with --lake",
+        )
 
 
 def inspect(path: Path, owner: Owner) -> TableState | None:
@@ -192,11 +213,17 @@ def open_owned(path: Path, owner: Owner) -> DeltaTable | None:
         )
     if (found.portal, found.stream) != (owner.portal, owner.stream):
         raise UsageError(
-            f"The table {path} belongs to stream {found.stream!r} of portal {found.portal!r}",
-            why=f"the rows to write are of stream {owner.stream!r} of portal {owner.portal!r}",
+            f"The table {path} belongs to stream {found.stream!r} of portal {_portal(found, owner)}",
+            why=f"the rows to write are of stream {owner.stream!r} of portal {_portal(owner, found)}",
             fix="choose another prefix or table name",
         )
     return table
+
+
+def _portal(owner: Owner, other: Owner) -> str:
+    """The portal's address; its id where there is none, or where two portals have been at one address."""
+    alike = owner.source == other.source and owner.portal != other.portal
+    return repr(owner.portal) if alike or not owner.source else owner.source
 
 
 def owner_of(table: DeltaTable) -> Owner | None:
