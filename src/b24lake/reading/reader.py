@@ -280,6 +280,8 @@ class Reader:
                 active.broken = True
                 yield active, [], (), error
             else:
+                stats = self.stats[active.ask.stream.name]
+                stats.portal_total = next((one.total for one in answers if one.total), stats.portal_total)
                 self._back_off(active, answers, progress=bool(rows or closed) or order.task.finished)
                 yield active, rows, closed, None
 

@@ -186,7 +186,7 @@ def _count(job: Job, reader: Reader) -> None:
         line.rows_read = stats.rows
     line.misfits, line.commands, line.portal_seconds = stats.misfits, stats.commands, stats.portal_seconds
     line.rests, line.rest_seconds = stats.rests, round(stats.rest_seconds, 1)
-    line.filter_ignored = stats.filter_ignored
+    line.filter_ignored, line.portal_total = stats.filter_ignored, stats.portal_total
 
 
 @contextmanager
