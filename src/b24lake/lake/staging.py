@@ -202,7 +202,7 @@ class Staging:
         """Write the held rows as row groups of at most GROUP_ROWS; close the part when its file is large enough."""
         if not self._held:
             return
-        rows = pa.concat_tables(self._held).combine_chunks()
+        rows = pa.concat_tables(self._held)
         self._held.clear()
         self._held_rows = self._held_bytes = 0
         part = self._open = self._open or self._begin()

@@ -76,14 +76,13 @@ class Decoder:
 def _columns_of(rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
     """Rows turned by 90 degrees: values by key. Rows that have the same keys in the same order turn very quickly."""
     shapes = set(map(tuple, rows))
-    if len(shapes) > 1:
-        everywhere = set(rows[0]).intersection(*shapes)
-        optional = set(chain.from_iterable(shapes)) - everywhere
-        if len(optional) <= _FEW:
-            for row in rows:  # keys that only some rows have move to the end of all of them
-                for key in optional:
-                    row[key] = row.pop(key, None)
-            shapes = set(map(tuple, rows))
-    if len(shapes) == 1:
-        return dict(zip(shapes.pop(), zip(*[row.values() for row in rows], strict=True), strict=True))
-    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(chain.from_iterable(shapes))}
+    names = tuple(dict.fromkeys(chain.from_iterable(shapes)))
+    optional = set(names).difference(set(names).intersection(*shapes))
+    usual = {tuple(name for name in shape if name not in optional) for shape in shapes}
+    if len(usual) != 1 or len(optional) > _FEW:
+        return {name: [row.get(name) for row in rows] for name in names}
+    for name in optional:  # keys that only some rows have move to the end of all of them
+        for row in rows:
+            row[name] = row.pop(name, None)
+    keys = (*usual.pop(), *optional)
+    return dict(zip(keys, zip(*[row.values() for row in rows], strict=True), strict=True))

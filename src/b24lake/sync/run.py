@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -20,13 +19,13 @@ from b24lake.portal.webhook import Webhook
 from b24lake.reading.reader import Ended, Event, Reader, Restarted, Rows
 from b24lake.streams.discovery import Discovery, discover
 from b24lake.streams.selection import Selected, select
+from b24lake.sync import memory
 from b24lake.sync.home import Home, lock_name
 from b24lake.sync.job import Job, fingerprint, since
 from b24lake.sync.options import Options
 from b24lake.sync.report import CANCELED, FAILED, LOCKED, SKIPPED, RunReport, StreamReport, run_status
 
 CLOCKS_DIFFER = timedelta(days=1)  # how wrong our clock may be for a portal that does not tell its own
-COLLECT_EVERY = 200  # batches between two garbage collections
 
 
 @dataclass(slots=True)
@@ -62,7 +61,7 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
     progress.portal = webhook.address
     portal = home.portal(webhook.address)
     with ExitStack() as stack:
-        stack.enter_context(_rare_gc())
+        stack.enter_context(memory.of_a_run())
         stack.callback(connection.close)
         stack.callback(_measure, report, connection, progress.began)
         stack.enter_context(home.lock(f"portal-{portal}", f"the portal {webhook.address}"))
@@ -119,8 +118,7 @@ def _read(jobs: Sequence[Job], discovery: Discovery, options: Options, progress:
     with _ending(open_, report, reader):
         for number, event in enumerate(reader.read([job.ask for job in jobs])):
             _handle(event, open_, reader, options)
-            if number % COLLECT_EVERY == COLLECT_EVERY - 1:
-                gc.collect()
+            memory.collect_now_and_then(number)
     report.status = run_status(report.streams)
 
 
@@ -187,21 +185,6 @@ def _count(job: Job, reader: Reader) -> None:
     line.misfits, line.commands, line.portal_seconds = stats.misfits, stats.commands, stats.portal_seconds
     line.rests, line.rest_seconds = stats.rests, round(stats.rest_seconds, 1)
     line.filter_ignored, line.portal_total = stats.filter_ignored, stats.portal_total
-
-
-@contextmanager
-def _rare_gc() -> Iterator[None]:
-    """Collect garbage now and then only: looking for cycles in millions of parsed values takes a fifth of the time.
-
-    A run is a process of its own, so nobody else in it waits for a collection.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _measure(report: RunReport, connection: Connection, began: float) -> None:
