@@ -349,3 +349,17 @@ def test_a_portal_that_never_answers_in_time_ends_the_run() -> None:
         with pytest.raises(StopError, match="again and again"):
             read(found, reader, ["deals", "leads"])
     assert len(slow.sizes) < 40
+
+
+def test_a_stream_that_is_dropped_is_asked_for_no_more() -> None:
+    portal = sandbox(deals=9_000)
+    with reading(portal) as (found, reader):
+        asks = [Ask(one.stream, one.columns) for one in (found.streams["deals"], found.streams["leads"])]
+        after: list[str] = []
+        for event in reader.read(asks):
+            after.append(event.name)
+            if event.name == "deals":
+                reader.drop("deals")
+    assert after.count("deals") == 1
+    assert after[-1] == "leads"
+    assert reader.stats["deals"].commands < 60 < 9_000 / 50

@@ -48,21 +48,17 @@ def run(webhook: Webhook, home: Home, portal_plan: str) -> list[Check]:
     """All checks of one webhook."""
     from b24lake.errors import StopError
     from b24lake.portal.probe import Check, checks
-    from b24lake.streams.discovery import discover
-    from b24lake.sync.run import connect
+    from b24lake.sync.run import look
 
-    connection = connect(webhook, home, portal_plan=portal_plan)
     try:
-        found = discover(connection)
+        found, answered = look(webhook, home, portal_plan=portal_plan)
     except StopError as error:
         return [Check("connection", "failed", error.what, error.why, error.fix)]
-    finally:
-        connection.close()
     open_ = [name for name, one in found.streams.items() if one.locked is None]
     locked = {name: one.locked for name, one in found.streams.items() if one.locked is not None}
     streams = Check("streams", "ok" if open_ else "failed", f"{len(open_)} can be read, {len(locked)} are locked")
     reasons = [Check(f"stream {name}", "warning", error.what, error.why, error.fix) for name, error in locked.items()]
-    answers = [_connection_check(webhook, connection.webhook), *checks(found.probe, datetime.now(UTC))]
+    answers = [_connection_check(webhook, answered), *checks(found.probe, datetime.now(UTC))]
     return [*answers, streams, *reasons]
 
 

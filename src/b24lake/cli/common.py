@@ -152,9 +152,14 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
-def fail(error: B24LakeError) -> int:
-    """Say what went wrong, on stderr, and as a document on stdout where `--json` was asked. Returns the exit code."""
+def complain(error: B24LakeError) -> None:
+    """One line on stderr."""
     sys.stderr.write(f"Error: {webhooks.mask(str(error))}\n")
+
+
+def fail(error: B24LakeError) -> int:
+    """Say what went wrong, and as a document on stdout where `--json` was asked. Returns the exit code."""
+    complain(error)
     if "--json" in sys.argv:
         parts = {name: webhooks.mask(text) for name, text in error.as_json().items()}
         print_json({"status": "failed", "error": parts})

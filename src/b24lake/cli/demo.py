@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -46,15 +46,15 @@ def demo(
     from b24lake.cli.query import show
     from b24lake.lake.query import query
     from b24lake.sandbox import Portal, Server, Settings
+    from b24lake.sync.options import Options
     from b24lake.sync.run import Progress, sync
 
     place = Path(tempfile.mkdtemp(prefix="b24lake-demo-"))
     folder = lake.expanduser() if lake else place / "lake"
     portal, progress = Portal(Settings(deals=deals)), Progress()
     with Server(portal) as server, watch(progress):
-        report = sync(
-            common.webhook(server.url, None, allow_http=False), _options(folder), common.home(place), progress
-        )
+        webhook = common.webhook(server.url, None, allow_http=False)
+        report = sync(webhook, Options(lake=folder), common.home(place), progress)
     counts = _counts(report, portal)
     equal = all(there == here for _, there, here in counts)
     if json:
@@ -69,12 +69,6 @@ def demo(
         typer.echo(f"\nLook further:  b24lake tables --lake {folder}")
         typer.echo(f"               b24lake show raw.bitrix24_deals --lake {folder}")
     raise typer.Exit(report.exit_code or int(not equal))
-
-
-def _options(folder: Path) -> Any:
-    from b24lake.sync.options import Options
-
-    return Options(lake=folder)
 
 
 def _counts(report: RunReport, portal: Portal) -> list[tuple[str, int, int]]:

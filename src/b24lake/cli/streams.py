@@ -30,15 +30,10 @@ def streams(
     json: Json = False,
 ) -> None:
     """List the portal's streams."""
-    from b24lake.streams.discovery import discover
-    from b24lake.sync.run import connect
+    from b24lake.sync.run import look
 
     webhook = common.webhook(url, webhook_file, allow_http=allow_http)
-    connection = connect(webhook, common.home(home), portal_plan=portal_plan)
-    try:
-        found = discover(connection)
-    finally:
-        connection.close()
+    found, _ = look(webhook, common.home(home), portal_plan=portal_plan)
     if json:
         common.print_json({"portal": str(webhook), "streams": [_document(one) for one in found.streams.values()]})
     else:

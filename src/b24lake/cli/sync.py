@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,6 @@ import typer
 from b24lake.cli import common
 from b24lake.cli.common import AllowHttp, HomeDir, Json, LakeDir, PortalPlan, Url, WebhookFile
 from b24lake.errors import StopError
-from b24lake.portal.webhook import mask
 
 if TYPE_CHECKING:
     from b24lake.portal.webhook import Webhook
@@ -106,7 +104,7 @@ def run(webhook: Webhook, options: Options, home: Path | None, *, json: bool) ->
         report.status = "failed" if isinstance(error, StopError) else "canceled"
         if isinstance(error, StopError):
             report.error = error
-            sys.stderr.write(f"Error: {mask(str(error))}\n")
+            common.complain(error)
     if json:
         common.print_json(report.as_json())
     elif report.streams:

@@ -119,6 +119,11 @@ class _Sent:
     def commands(self) -> dict[str, Command]:
         return {key: command for order in self.orders for key, command in order.commands.items()}
 
+    def lost(self) -> None:
+        """The request did not get through: its orders are wanted again."""
+        for order in self.orders:
+            order.task.lost(order)
+
 
 class Reader:
     """Reads streams side by side through one connection.
@@ -170,6 +175,10 @@ class Reader:
             for _waiting in range(self.concurrency):
                 self._memory.release()
             pool.shutdown(wait=not flying, cancel_futures=True)  # who is interrupted does not wait for the portal
+
+    def drop(self, name: str) -> None:
+        """Read no more of a stream: nobody can take its rows."""
+        self._active.pop(name, None)
 
     def _use(self, sent: _Sent, future: Future[Batch], launch: Callable[[], None]) -> Iterator[Event]:
         """Judge an answer, ask for more at once so that the portal works while we decode, then decode."""
@@ -258,16 +267,12 @@ class Reader:
             batch = future.result()
         except RestError:
             self.gauges = limits.blocked(self.gauges, limits.BATCH, self._clock())
-            for order in sent.orders:
-                order.task.lost(order)
+            sent.lost()
             return
         except OverlongError as error:
+            sent.lost()
             yield from self._ask_for_less(sent, error)
             return
-        except BaseException:
-            for order in sent.orders:
-                order.task.lost(order)
-            raise
         self._measure(sent, batch)
         for order in sent.orders:
             active = self._active.get(order.task.stream.name)
@@ -290,8 +295,6 @@ class Reader:
 
         A single command that takes too long, again and again, ends its stream.
         """
-        for order in sent.orders:
-            order.task.lost(order)
         alone = len(sent.commands) == 1
         self._overlong += ATTEMPTS if alone else 1
         if self._overlong >= GIVE_UP:
@@ -302,7 +305,7 @@ class Reader:
             yield active, [], (), StreamError(error.what, why=error.why, fix=error.fix)
             return
         self._room = max(1, len(sent.commands) // 2)
-        self._not_before = self._clock() + min(LONGEST_PAUSE, 0.25 * 2.0**self._overlong)
+        self._not_before = self._clock() + _pause(self._overlong)
 
     def _back_off(self, active: _Active, answers: Sequence[Answer], *, progress: bool) -> None:
         """A portal that leaves a stream unanswered is overloaded: ask again later, and later still."""
@@ -311,7 +314,7 @@ class Reader:
             active.failures = 0
         elif active.not_before <= now and any(unanswered(one) or isinstance(one.error, RetryError) for one in answers):
             active.failures += 1
-            active.not_before = now + min(LONGEST_PAUSE, 0.25 * 2.0**active.failures)
+            active.not_before = now + _pause(active.failures)
 
     def _measure(self, sent: _Sent, batch: Batch) -> None:
         now = self._clock()
@@ -349,8 +352,8 @@ class Reader:
                 stats.rows, stats.ended = stats.rows + len(rows), self._clock()
                 stats.misfits, stats.wasted = active.decoder.misfits, active.task.wasted
                 yield Rows(name, batch, closed)
-        if error is not None or active.task.finished:
-            del self._active[name]
+        if self._active.get(name) is active and (error is not None or active.task.finished):
+            self.drop(name)
             yield Ended(name, error)
 
     def _ask_otherwise(self, active: _Active) -> Iterator[Event]:
@@ -360,6 +363,11 @@ class Reader:
         stats.filter_ignored = form == len(_FILTER_FORMS)
         self._active[name] = self._begin(active.ask, form)
         yield Restarted(name)
+
+
+def _pause(failures: int) -> float:
+    """Seconds to leave a portal alone after so many failures in a row."""
+    return min(LONGEST_PAUSE, 0.25 * 2.0**failures)
 
 
 def _with_offset(moment: datetime) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from b24lake.lake.columns import SYNCED_AT
 from b24lake.lake.keys import Deletions
 from b24lake.lake.merging import commit_merge
 from b24lake.lake.replacing import commit_full
@@ -24,7 +25,6 @@ from b24lake.streams.selection import INCREMENTAL, Selected
 from b24lake.sync.options import Options
 from b24lake.sync.report import EMPTY, SUCCESS, StreamReport
 
-SYNCED_AT = "_synced_at"
 READER = "classic"
 
 
@@ -58,10 +58,6 @@ class Job:
         """Stage a batch, with the time of this run beside each row."""
         synced = pa.repeat(pa.scalar(self.started, MOMENT), rows.batch.num_rows)
         self._staged().add(rows.batch.append_column(SYNCED_AT, synced), rows.closed)
-
-    def restart(self) -> None:
-        """What was staged is void."""
-        self.discard()
 
     def discard(self) -> None:
         """Remove what was staged."""
@@ -121,7 +117,7 @@ class Job:
         if counts.refresh:
             report.bookmark = None
         elif bookmark is not None and counts.version is not None:
-            report.bookmark = _iso(bookmark.value)
+            report.bookmark = _moment(bookmark.value).isoformat()
         report.status = EMPTY if self.since is None and not counts.rows else SUCCESS
 
 
@@ -148,8 +144,8 @@ def since(state: TableState | None, marked: int | None, selected: Selected, opti
     """From when on a stream is read; None = in full."""
     if state is None or options.full or selected.sync_type != INCREMENTAL or not marked:
         return None
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=marked)
+    return _moment(marked)
 
 
-def _iso(milliseconds: int) -> str:
-    return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)).isoformat()
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)

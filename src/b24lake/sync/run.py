@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from b24lake.errors import B24LakeError, LockedError, StopError, StreamError, UsageError
@@ -47,6 +47,12 @@ def connect(webhook: Webhook, home: Home, *, portal_plan: str = "standard") -> C
     return Connection(here, budget, on_move=lambda moved: home.moved(here, moved))
 
 
+def look(webhook: Webhook, home: Home, *, portal_plan: str = "standard") -> tuple[Discovery, Webhook]:
+    """What a webhook may read, and the webhook at the address where its portal answered."""
+    with closing(connect(webhook, home, portal_plan=portal_plan)) as connection:
+        return discover(connection), connection.webhook
+
+
 def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | None = None) -> RunReport:
     """Read the chosen streams into the lake.
 
@@ -72,7 +78,8 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
             sync_types=options.sync_types,
             replication_keys=options.replication_keys,
         )
-        jobs = _jobs(selected, discovery, options, report, portal, webhook.address)
+        owner = Owner(portal, stream="", source=webhook.address, folder=options.folder)
+        jobs = _jobs(selected, discovery, options, report, owner)
         for job in jobs:
             stack.enter_context(home.lock(f"table-{lock_name(job.path)}", f"the table {job.report.table}"))
             sweep(job.path)
@@ -84,9 +91,12 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
 
 
 def _jobs(
-    selected: Sequence[Selected], discovery: Discovery, options: Options, report: RunReport, portal: str, address: str
+    selected: Sequence[Selected], discovery: Discovery, options: Options, report: RunReport, portal: Owner
 ) -> list[Job]:
-    """The streams to read. Locked ones are only reported; a table of someone else's ends the run before it begins."""
+    """The streams to read. Locked ones are only reported; a table of someone else's ends the run before it begins.
+
+    portal   the owner of all the tables, without its stream
+    """
     jobs = []
     clock = discovery.probe.clock or report.started_at - CLOCKS_DIFFER
     for one in selected:
@@ -97,7 +107,7 @@ def _jobs(
         if locked is not None:
             line.status, line.error = (FAILED if one.exact else LOCKED), str(locked)
             continue
-        owner = Owner(portal, one.name, source=address, folder=options.folder)
+        owner = replace(portal, stream=one.name)
         state = inspect(path, owner)
         print_ = fingerprint(one, discovery.probe)
         begin = since(state, bookmark(path, "time", print_) if state else None, one, options)
@@ -131,13 +141,14 @@ def _handle(event: Event, open_: dict[str, Job], reader: Reader, options: Option
             case Rows():
                 job.take(event)
             case Restarted():
-                job.restart()
+                job.discard()
             case Ended(error=None):
                 job.commit(reader.stats[event.name], options)
                 del open_[event.name]
-            case Ended(error=error):
-                raise error or StreamError("unknown")
+            case Ended(error=StreamError() as error):
+                raise error
     except (StreamError, UsageError) as error:
+        reader.drop(event.name)
         _fail(job, error)
         del open_[event.name]
     _count(job, reader)
