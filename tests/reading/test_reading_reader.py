@@ -18,7 +18,8 @@ from b24lake.portal.budget import Budget
 from b24lake.portal.connection import Connection
 from b24lake.portal.limits import Plan
 from b24lake.portal.webhook import parse
-from b24lake.reading.reader import Ask, Ended, Reader, Restarted, Rows
+from b24lake.reading.reader import Ended, Reader, Restarted, Rows
+from b24lake.reading.schedule import Ask
 from b24lake.sandbox import Portal, Server, Settings
 from b24lake.streams.discovery import Discovery, discover
 

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from b24lake.cli.common import console
-from b24lake.reading.reader import Reader, Stats
+from b24lake.reading.reader import Reader
+from b24lake.reading.schedule import Stats
 from b24lake.sync.report import EMPTY, FAILED, LOCKED, SUCCESS, RunReport, StreamReport
 from b24lake.sync.run import Progress
 

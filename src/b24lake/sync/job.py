@@ -19,7 +19,8 @@ from b24lake.lake.staging import Staging
 from b24lake.lake.table import Bookmark, Commit, Counts, Owner, TableState
 from b24lake.portal.probe import Probe
 from b24lake.reading.decode import SCHEMA_TAIL
-from b24lake.reading.reader import Ask, Rows, Stats
+from b24lake.reading.reader import Rows
+from b24lake.reading.schedule import Ask, Stats
 from b24lake.streams.fields import MOMENT, schema
 from b24lake.streams.selection import INCREMENTAL, Selected
 from b24lake.sync.options import Options
