@@ -6,6 +6,7 @@ B24LakeError
     StreamError      this stream cannot be read or written; the others go on
         LockedError      ... because the webhook or its owner may not (scope, rights, plan)
         PagingError      ... because going on would loop or lose rows
+        BrokenOffError   ... because the portal did not answer for long: what was read is kept for the next run
     RetryError       a hiccup of network or portal: the same call again, after a pause
         BusyError        ... because too many requests came in: slow down as well
         OverlongError    ... because it took longer than the portal allows: ask for less at once
@@ -54,6 +55,10 @@ class LockedError(StreamError):
 
 class PagingError(StreamError):
     """The pages of a stream cannot be trusted: going on would loop or lose rows."""
+
+
+class BrokenOffError(StreamError):
+    """The portal left a stream unanswered again and again; what came of it can be gone on with."""
 
 
 class RetryError(B24LakeError):

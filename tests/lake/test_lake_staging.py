@@ -17,7 +17,8 @@ from b24lake.lake import staging as staging_module
 from b24lake.lake.keys import Deletions
 from b24lake.lake.merging import commit_merge
 from b24lake.lake.replacing import commit_full
-from b24lake.lake.staging import STAGING, Staging, forget, pending, sweep
+from b24lake.lake.staging import STAGING, Staging, forget, sweep
+from b24lake.lake.unfinished import unfinished
 
 
 @pytest.fixture
@@ -118,13 +119,13 @@ def test_a_run_id_is_part_of_a_file_name(deals: Deals, run_id: str) -> None:
 def test_pending_parts_can_be_read_back(deals: Deals, small_parts: None) -> None:
     staging = started(deals)
     staging.add(rows(range(10)), [(0, 9)])
-    assert [part.rows for part in pending(deals.path)["r1"]] == [10]
+    assert [part.rows for part in unfinished(deals.path)["r1"].parts] == [10]
     staging.add(rows(range(10, 15)), [(9, 14)])
-    assert len(pending(deals.path)["r1"]) == 1
+    assert len(unfinished(deals.path)["r1"].parts) == 1
     staged = staging.close()
-    assert pending(deals.path) == {"r1": staged.parts}
+    assert unfinished(deals.path)["r1"].parts == staged.parts
     forget(deals.path, "r1")
-    assert pending(deals.path) == {}
+    assert unfinished(deals.path) == {}
 
 
 DAMAGE = [(0, 0), (1, 1), (2, 2)]  # number of the damaged part, sound parts
@@ -141,14 +142,14 @@ def test_parts_end_before_the_first_damaged_one(
         damaged.unlink()
     else:
         os.truncate(damaged, parts[number].size - 1)
-    assert pending(deals.path)["run-1"] == parts[:sound]
+    assert unfinished(deals.path)["run-1"].parts == parts[:sound]
 
 
 def test_half_a_line_in_the_manifest_is_no_part(deals: Deals, small_parts: None) -> None:
     parts = deals.stage(rows(range(10)), rows(range(10, 20))).parts
     manifest = deals.path / STAGING / "run-1" / "parts.jsonl"
     manifest.write_text(manifest.read_text()[:-20])
-    assert pending(deals.path)["run-1"] == parts[:1]
+    assert unfinished(deals.path)["run-1"].parts == parts[:1]
 
 
 # --- tidying up -------------------------------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ def test_sweep_spares_a_run_that_is_alive(deals: Deals) -> None:
     deals.stage(rows([2]))
     deals.stage(rows([3]))
     assert sweep(deals.path, keep_run="run-2") == ("run-3",)
-    assert list(pending(deals.path)) == ["run-2"]
+    assert list(unfinished(deals.path)) == ["run-2"]
     assert "part-run-2-00000.parquet" in deals.files()
 
 
@@ -205,7 +206,7 @@ def test_sweep_does_not_mistake_a_longer_run_id(deals: Deals) -> None:
     longer.add(rows([1]))
     longer.close()
     assert sweep(deals.path, keep_run="a-b") == ("a",)
-    assert len(pending(deals.path)["a-b"]) == 1
+    assert len(unfinished(deals.path)["a-b"].parts) == 1
 
 
 def test_sweep_spares_files_of_every_version(deals: Deals) -> None:
@@ -215,7 +216,7 @@ def test_sweep_spares_files_of_every_version(deals: Deals) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("b24lake.lake.replacing.forget", lambda *_: None)
             commit_full(deals.path, deals.owner, staged, deals.commit())
-    assert list(pending(deals.path)) == ["run-1", "run-2"]
+    assert list(unfinished(deals.path)) == ["run-1", "run-2"]
     assert sweep(deals.path) == ("run-1", "run-2")
     assert list(deals.read()) == [2]
     first = deals.delta()

@@ -289,14 +289,15 @@ def test_slow_pages_fill_a_request_by_the_seconds_they_take() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 50), st.booleans())), st.integers(1, 50))
-def test_a_request_is_never_overfilled_and_the_first_want_is_served(sizes: list[tuple[int, bool]], room: int) -> None:
-    wants = [Want(number, pages, rigid) for number, (pages, rigid) in enumerate(sizes)]
+@given(st.lists(st.tuples(st.integers(2, 50), st.integers(1, 2))), st.integers(1, 50))
+def test_a_request_is_never_overfilled_and_the_first_want_is_served(sizes: list[tuple[int, int]], room: int) -> None:
+    wants = [Want(number, pages, least) for number, (pages, least) in enumerate(sizes)]
     taken = fill(wants, room)
     assert sum(pages for _want, pages in taken) <= max(room, 2)
     assert [want.owner for want, _pages in taken] == sorted(want.owner for want, _pages in taken)
     for want, pages in taken:
         cut = pages < want.pages
-        assert not cut or (not want.rigid and (want is taken[0][0] or pages >= min(room, WORTHWHILE)))
+        assert pages >= want.least
+        assert not cut or want is taken[0][0] or pages >= min(room, WORTHWHILE)
     if wants and room == 50:
         assert taken[0] == (wants[0], wants[0].pages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,15 @@ def live_files(path: Path, table: DeltaTable) -> list[Path]:
     """The data files of the version that `table` holds, in a fixed order."""
     # Not `file_uris()`: its paths are percent-encoded where the lake's path has a space or a letter beyond ASCII.
     return sorted(path / name for name in pa.table(table.get_add_actions()).column("path").to_pylist())
+
+
+def synced(file: Path) -> None:
+    """Wait until a file that has been written is on the disk itself."""
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

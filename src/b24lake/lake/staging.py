@@ -4,8 +4,11 @@
         part-RUN-00000.parquet      a full read: written where the file will stay, so that a commit moves nothing
         _staging/RUN/parts.jsonl    one line per finished part, appended and synced when the part is on disk
         _staging/RUN/00000.parquet  an incremental read: only the source of a merge
+    _staging/RUN/read.json      what the read is about, so that another run can tell whether it may go on with it
+        _staging/RUN/00012.held     rows that are in no part yet (`held`)
 
-A part that has no line does not exist. A run that dies leaves its folder behind; `sweep` removes what no version needs.
+A part that has no line does not exist. A run that dies leaves its folder behind: another one goes on with it
+(`unfinished`), or `sweep` removes what no version needs.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,10 +30,12 @@ import pyarrow.parquet as pq
 
 from b24lake.errors import StreamError
 from b24lake.lake.columns import SYSTEM_COLUMNS, UNDECLARED, conform, stored, with_notes
-from b24lake.lake.files import known_files, storage_errors
+from b24lake.lake.files import known_files, storage_errors, synced
+from b24lake.lake.held import FEWEST, Held, held, hold, release
 
 STAGING = "_staging"
 MANIFEST = "parts.jsonl"
+READ = "read.json"
 PART_BYTES = 16 * 1024 * 1024
 """A part is closed when its file has grown to this; a row group may carry it a little beyond."""
 GROUP_ROWS = 20_000
@@ -50,6 +55,7 @@ class Part:
     stats      as the Delta protocol wants them: numRecords, minValues, maxValues, nullCount (of a few columns)
     closed     stretches of ids `(after, upto)` of which, with this part, every row is on disk
     at         when it was finished, ISO 8601
+    held       number of the last batch in it, of those that were held on disk meanwhile
     """
 
     path: str
@@ -59,6 +65,7 @@ class Part:
     stats: Mapping[str, Any]
     closed: tuple[tuple[int, int], ...]
     at: str
+    held: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,10 +136,19 @@ class Staging:
     key      the key column; `stats` names more columns to keep statistics of (the replication key)
     schema   the declared columns; batches may bring more, which are nullable and noted as undeclared
     spool    the parts are only the source of a merge
+    facts    what the read is about; with them another run can go on with it if this one dies (`Staging.go_on`)
     """
 
     def __init__(
-        self, path: Path, run_id: str, key: str, stats: Sequence[str] = (), *, schema: pa.Schema, spool: bool = False
+        self,
+        path: Path,
+        run_id: str,
+        key: str,
+        stats: Sequence[str] = (),
+        *,
+        schema: pa.Schema,
+        spool: bool = False,
+        facts: Mapping[str, str] | None = None,
     ) -> None:
         if not _RUN.fullmatch(run_id):
             raise ValueError(f"not a run id: {run_id!r}")
@@ -146,9 +162,26 @@ class Staging:
         self._closed: list[tuple[int, int]] = []
         self._open: _OpenPart | None = None
         self._seen = schema
+        self._holding, self._batches = facts is not None, 0
         with storage_errors(path):
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / MANIFEST).touch()
+            if facts is not None and not (self.folder / READ).exists():
+                _describe(self.folder, facts, schema)
+
+    def go_on(self, parts: Sequence[Part], batches: Iterable[Held]) -> None:
+        """Take over what a run of the same id left: its finished parts, and the batches that are in none of them."""
+        with storage_errors(self.path):
+            for part in parts:
+                self._grow(pq.read_schema(self.path / part.path))
+            _rewrite(self.folder / MANIFEST, parts)
+            self._parts = list(parts)
+            self._batches = parts[-1].held if parts else 0
+            for batch in batches:
+                rows = batch.read()
+                self._grow(rows.schema)
+                self._batches = batch.number
+                self._take(rows, batch.closed)
 
     def add(self, batch: pa.RecordBatch | pa.Table, closed: Sequence[tuple[int, int]] = ()) -> None:
         """Take rows; `closed` are the stretches of ids that are complete with them (and with what came before).
@@ -158,13 +191,19 @@ class Staging:
         rows = pa.table(batch) if isinstance(batch, pa.RecordBatch) else batch
         with storage_errors(self.path):
             self._grow(rows.schema)
-            if rows.num_rows:
-                self._held.append(conform(rows, self.schema))
-                self._held_rows += rows.num_rows
-                self._held_bytes += rows.nbytes
-            self._closed += closed
-            if self._held_rows >= GROUP_ROWS or self._held_bytes >= GROUP_BYTES:
-                self._flush()
+            if self._holding and closed and rows.num_rows >= FEWEST:
+                self._batches += 1
+                hold(self.folder, self._batches, rows, closed)
+            self._take(rows, closed)
+
+    def _take(self, rows: pa.Table, closed: Sequence[tuple[int, int]]) -> None:
+        if rows.num_rows:
+            self._held.append(conform(rows, self.schema))
+            self._held_rows += rows.num_rows
+            self._held_bytes += rows.nbytes
+        self._closed += closed
+        if self._held_rows >= GROUP_ROWS or self._held_bytes >= GROUP_BYTES:
+            self._flush()
 
     def close(self) -> Staged:
         """Finish the last part and say what there is."""
@@ -172,15 +211,25 @@ class Staging:
             self._finish()
         return Staged(self.path, self.run_id, self.key, self.measured, self.schema, tuple(self._parts))
 
+    def leave(self) -> bool:
+        """Write no more; what is on disk stays, for another run to go on with. False: nobody could."""
+        self._drop()
+        told = [part.closed for part in self._parts if part.closed]
+        return self._holding and bool(told or next(held(self.folder), None))
+
     def discard(self) -> None:
         """Remove everything this run wrote, finished or not."""
-        self._held.clear()
         with storage_errors(self.path):
-            if self._open is not None:
-                self._open.writer.close()
-                self._open.sink.close()
-                self._open = None
+            self._drop()
             _remove(self.path, self.run_id, known_files(self.path))
+
+    def _drop(self) -> None:
+        """Close the open part without a line for it: it does not exist."""
+        self._held.clear()
+        part, self._open = self._open, None
+        if part is not None:
+            part.writer.close()
+            part.sink.close()
 
     def _grow(self, schema: pa.Schema) -> None:
         if schema.equals(self._seen):
@@ -229,31 +278,46 @@ class Staging:
         part.writer.close()
         part.sink.close()
         file = self.path / part.name
-        _sync(file)
+        synced(file)
         finished = Part(
             path=part.name,
             rows=part.rows,
             size=file.stat().st_size,
-            columns=_fingerprint(part.schema),
+            columns=columns_of(part.schema),
             stats=_statistics(part),
             closed=tuple(self._closed),
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            held=self._batches,
         )
         self._closed = []
         with (self.folder / MANIFEST).open("a", encoding="utf-8") as manifest:
-            manifest.write(json.dumps(asdict(finished)) + "\n")
+            manifest.write(_line(finished))
             manifest.flush()
             os.fsync(manifest.fileno())
         self._parts.append(finished)
+        release(self.folder, finished.held)
 
 
-def pending(path: Path) -> dict[str, tuple[Part, ...]]:
-    """The finished parts of every unfinished read of this table, by run id.
+def _line(part: Part) -> str:
+    return json.dumps(asdict(part)) + "\n"
 
-    A run's parts end before the first one whose file is missing or cut short: a stretch that a later part closes may
-    have had rows in it.
-    """
-    return {folder.name: tuple(_sound_parts(path, folder / MANIFEST)) for folder in _run_folders(path)}
+
+def _rewrite(manifest: Path, parts: Iterable[Part]) -> None:
+    """The manifest without what cannot be used: half a line at its end would spoil the next one."""
+    _write(manifest, "".join(map(_line, parts)))
+
+
+def _describe(folder: Path, facts: Mapping[str, str], schema: pa.Schema) -> None:
+    told = {**facts, "columns": columns_of(schema), "began": datetime.now(UTC).isoformat()}
+    _write(folder / READ, json.dumps(told))
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a small file: it has all of the text or is as before."""
+    draft = file.with_suffix(".draft")
+    draft.write_text(text, encoding="utf-8")
+    synced(draft)
+    draft.replace(file)
 
 
 def forget(path: Path, run_id: str) -> None:
@@ -275,7 +339,7 @@ def sweep(path: Path, *, keep_run: str | None = None, older_than: datetime | Non
     Files that any version in the log knows stay, also when the run died between its commit and its tidying up.
     """
     with storage_errors(path):
-        stale = [each.name for each in _run_folders(path) if each.name != keep_run and _untouched(each, older_than)]
+        stale = [each.name for each in run_folders(path) if each.name != keep_run and _untouched(each, older_than)]
         known = known_files(path) if stale else frozenset()
         for run_id in stale:
             _remove(path, run_id, known)
@@ -301,7 +365,8 @@ def _undeclared(field: pa.Field) -> pa.Field:
     return field if field.name in SYSTEM_COLUMNS else with_notes(field, **{UNDECLARED: "true"})
 
 
-def _run_folders(path: Path) -> list[Path]:
+def run_folders(path: Path) -> list[Path]:
+    """The folders of all reads that have left something, oldest run id first."""
     staging = path / STAGING
     return sorted(each for each in staging.iterdir() if each.is_dir()) if staging.is_dir() else []
 
@@ -329,7 +394,12 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _sound_parts(path: Path, manifest: Path) -> Iterator[Part]:
+def sound_parts(path: Path, folder: Path) -> Iterator[Part]:
+    """The finished parts of a read, up to the first one whose file is missing or cut short.
+
+    Later ones do not count: a stretch that they close may have had rows in the lost one.
+    """
+    manifest = folder / MANIFEST
     lines = manifest.read_text(encoding="utf-8").splitlines() if manifest.exists() else []
     for line in lines:
         try:
@@ -342,15 +412,8 @@ def _sound_parts(path: Path, manifest: Path) -> Iterator[Part]:
         yield Part(**{**asdict(part), "closed": tuple((after, upto) for after, upto in part.closed)})
 
 
-def _sync(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _fingerprint(schema: pa.Schema) -> str:
+def columns_of(schema: pa.Schema) -> str:
+    """Fingerprint of names and types: rows of reads with different ones do not go together."""
     described = "\n".join(f"{each.name}\t{each.type}\t{each.nullable}" for each in schema)
     return hashlib.sha256(described.encode()).hexdigest()[:16]
 

@@ -17,12 +17,12 @@ WORTHWHILE = 10  # a chain is shortened to fit only if at least so many pages of
 class Want(Generic[Owner]):
     """Somebody wants `pages` commands in a row, each of about so many `seconds` of the portal's work.
 
-    A `rigid` want is taken whole or not at all.
+    Fewer than `least` of them are of no use.
     """
 
     owner: Owner
     pages: int
-    rigid: bool = False
+    least: int = 1
     seconds: float = 0.0
 
 
@@ -40,8 +40,8 @@ def fill(
     whole = min(room, WORTHWHILE)
     for want in wants:
         fits = min(room, int(seconds / want.seconds)) if want.seconds else room
-        fits = max(fits, 0 if taken else 2 if want.rigid else 1)
-        pages = want.pages if want.pages <= fits else (0 if want.rigid or (taken and fits < whole) else fits)
+        fits = max(fits, 0 if taken else want.least)
+        pages = want.pages if want.pages <= fits else (0 if fits < want.least or (taken and fits < whole) else fits)
         if pages:
             taken.append((want, pages))
             room, seconds = room - pages, seconds - pages * want.seconds

@@ -100,7 +100,8 @@ class Reader:
     def add(self, ask: Ask) -> None:
         """Read one more stream; also while others are being read."""
         self.schedule.add(ask)
-        self._decoders[ask.stream.name] = Decoder(ask.columns, ask.stream.key, self.schedule.zone)
+        decoder = self._decoders[ask.stream.name] = Decoder(ask.columns, ask.stream.key, self.schedule.zone)
+        decoder.misfits = self.stats[ask.stream.name].misfits
 
     def drop(self, name: str) -> None:
         """Read no more of a stream: nobody can take its rows."""

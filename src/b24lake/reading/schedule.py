@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from b24lake.errors import OverlongError, RestError, RetryError, StopError, StreamError
+from b24lake.errors import BrokenOffError, OverlongError, RestError, RetryError, StopError, StreamError
 from b24lake.portal import limits
 from b24lake.portal.connection import ATTEMPTS, LONGEST_PAUSE, MAX_COMMANDS, Batch, Command
 from b24lake.portal.limits import Gauges
@@ -18,6 +18,7 @@ from b24lake.portal.replies import Answer
 from b24lake.reading.packing import fill
 from b24lake.reading.paging import Row, Since, unanswered
 from b24lake.reading.tasks import Closed, Order, Task, task
+from b24lake.reading.walk import NOTHING, Done
 from b24lake.streams.definitions import Stream
 from b24lake.streams.fields import Column
 
@@ -26,12 +27,13 @@ GIVE_UP = 2 * ATTEMPTS  # attempts in a row, none of which the portal answered i
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One stream to read: all rows, or those changed at or after `since` by `replication_key`."""
+    """One stream to read: all rows, or those changed at or after `since` by `replication_key`; not what is `done`."""
 
     stream: Stream
     columns: tuple[Column, ...]
     replication_key: str | None = None
     since: datetime | None = None
+    done: Done = NOTHING
 
 
 @dataclass(slots=True)
@@ -132,8 +134,8 @@ class Schedule:
         self._overlong = 0  # requests in a row that took too long
 
     def add(self, ask: Ask) -> None:
-        """Read one more stream."""
-        self.stats[ask.stream.name] = Stats()
+        """Read one more stream, or one that has ended once more for something else."""
+        self.stats.setdefault(ask.stream.name, Stats())
         self.active[ask.stream.name] = self._begin(ask, 0)
 
     def drop(self, name: str) -> None:
@@ -141,7 +143,7 @@ class Schedule:
         self.active.pop(name, None)
 
     def _begin(self, ask: Ask, form: int) -> Active:
-        return Active(ask, task(ask.stream, _since(ask, form, self.zone)), form)
+        return Active(ask, task(ask.stream, _since(ask, form, self.zone), ask.done), form)
 
     def next(self, now: float) -> Sent:
         """The next request: what the streams want, in turns, without those whose method rests. Empty: not now."""
@@ -169,23 +171,36 @@ class Schedule:
         return min(moments, default=0.0)
 
     def take(self, sent: Sent, batch: Batch, now: float) -> Iterator[Taken]:
-        """What an answered request brought, stream by stream. The batch's answers are used up."""
+        """What an answered request brought, stream by stream. The batch's answers are used up.
+
+        All that it brought for a stream comes at once: with the rest of it the stream may be finished.
+        """
         self._measure(sent, batch, now)
+        by_stream: dict[str, list[Order]] = {}
         for order in sent.orders:
-            active = self.active.get(order.task.stream.name)
-            if active is None or active.task is not order.task:
-                continue  # the stream ended or began anew while this order was on its way
+            by_stream.setdefault(order.task.stream.name, []).append(order)
+        for name, orders in by_stream.items():
+            active = self.active.get(name)
+            if active is not None and active.task is orders[0].task:  # else it ended or began anew meanwhile
+                yield self._taken(active, orders, batch, now)
+
+    def _taken(self, active: Active, orders: Sequence[Order], batch: Batch, now: float) -> Taken:
+        """What an answered request brought for one stream."""
+        rows: list[Row] = []
+        closed: Closed = ()
+        stats, told = self.stats[active.name], list[Answer]()
+        for order in orders:
             answers = [batch.answers.pop(key) for key in order.commands]  # popped: rows are large, and used once
             try:
-                rows, closed = order.task.take(order, answers)
+                more, also_closed = order.task.take(order, answers)
             except StreamError as error:
                 active.broken = True
-                yield Taken(active, [], (), error)
-            else:
-                stats = self.stats[active.name]
-                stats.portal_total = next((one.total for one in answers if one.total), stats.portal_total)
-                self._back_off(active, answers, now, progress=bool(rows or closed) or order.task.finished)
-                yield Taken(active, rows, closed, None)
+                return Taken(active, [], (), error)
+            rows, closed = rows + more if rows else more, closed + also_closed
+            stats.portal_total = next((one.total for one in answers if one.total), stats.portal_total)
+            told += answers
+        self._back_off(active, told, now, progress=bool(rows or closed) or active.task.finished)
+        return Taken(active, rows, closed, None)
 
     def rest(self, sent: Sent, now: float) -> None:
         """The portal refused the whole request: it bills batches, and these are blocked now."""
@@ -205,7 +220,7 @@ class Schedule:
         active = self.active.get(sent.orders[0].task.stream.name)
         if alone and active is not None:
             active.broken = True
-            yield Taken(active, [], (), StreamError(error.what, why=error.why, fix=error.fix))
+            yield Taken(active, [], (), BrokenOffError(error.what, why=error.why, fix=error.fix))
             return
         self._room = max(1, len(sent.commands) // 2)
         self._not_before = now + _pause(self._overlong)
@@ -215,7 +230,7 @@ class Schedule:
         name, form = active.name, active.filter_form + 1
         stats = self.stats[name] = replace(self.stats[name], rows=0, misfits=0)
         stats.filter_ignored = form == len(_FILTER_FORMS)
-        self.active[name] = self._begin(active.ask, form)
+        self.active[name] = self._begin(replace(active.ask, done=NOTHING), form)
 
     def _may_ask(self, active: Active, now: float) -> bool:
         waits = max(active.not_before, self._not_before) > now

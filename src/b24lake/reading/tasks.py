@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from b24lake.errors import RetryError, StreamError
@@ -21,7 +21,7 @@ from b24lake.reading.paging import (
     rows_of,
     unanswered,
 )
-from b24lake.reading.walk import PATIENCE, Stretch, Walk
+from b24lake.reading.walk import NOTHING, PATIENCE, Done, Stretch, Walk, remaining
 from b24lake.streams.definitions import Stream
 
 Closed = tuple[tuple[int, int], ...]  # stretches of ids (after, upto] that are completely read
@@ -74,9 +74,9 @@ class Task(Protocol):
 class KeysetTask:
     """A stream that is paged by its key."""
 
-    def __init__(self, stream: Stream, since: Since | None) -> None:
+    def __init__(self, stream: Stream, since: Since | None, done: Done = NOTHING) -> None:
         self.stream, self.since = stream, since
-        self.walk = Walk(stream, since)
+        self.walk = Walk(stream, since, remaining(done), rows=done.rows, span=done.span)
 
     @property
     def finished(self) -> bool:
@@ -89,18 +89,17 @@ class KeysetTask:
         return self.walk.wasted
 
     def wants(self, ways: int) -> list[Want[Wanted]]:
-        """The next chain of each idle stretch; the first page goes with the question for the newest id."""
-        begun = self.walk.begun
-        return [
-            Want(Wanted(self, stretch), pages if begun else 2, rigid=not begun)
-            for stretch, pages in self.walk.wanted(ways)
-        ]
+        """The next chain of each idle stretch; with the first one goes the question for the newest id."""
+        wants = [Want(Wanted(self, stretch), pages) for stretch, pages in self.walk.wanted(ways)]
+        if wants and not self.walk.begun:
+            wants[0] = replace(wants[0], pages=wants[0].pages + 1, least=2)
+        return wants
 
     def order(self, stretch: Stretch | None, pages: int, prefix: str) -> Order:
-        """A chain of `pages` pages; the first order of the walk asks for the newest id as well."""
+        """A chain of `pages` pages; the last of those of the walk's first order asks for the newest id."""
         assert stretch is not None
         first = not self.walk.begun
-        chain = self.walk.send(stretch, 1 if first else pages)
+        chain = self.walk.send(stretch, pages - first)
         commands = chain_commands(self.stream, chain, self.since, prefix)
         if first:
             commands[f"{prefix}newest"] = newest_command(self.stream, self.since)
@@ -195,6 +194,6 @@ class ListTask:
         return [], ()
 
 
-def task(stream: Stream, since: Since | None) -> Task:
-    """The task that reads a stream, from `since` on where that is given."""
-    return KeysetTask(stream, since) if stream.paging == "keyset" else ListTask(stream)
+def task(stream: Stream, since: Since | None, done: Done = NOTHING) -> Task:
+    """The task that reads a stream, from `since` on where that is given, without the ids that are `done`."""
+    return KeysetTask(stream, since, done) if stream.paging == "keyset" else ListTask(stream)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from b24lake.errors import PagingError, RetryError, StreamError
+from b24lake.errors import BrokenOffError, PagingError, RetryError, StreamError
 from b24lake.portal.connection import MAX_COMMANDS
 from b24lake.portal.replies import Answer
 from b24lake.reading.paging import PAGE, Chain, Read, Row, Since, key_of, read_chain, rows_of
@@ -45,6 +45,32 @@ class Stretch:
     busy: bool = False
     pages: int = 0
     failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Ids that have been read before: stretches (after, upto], rising and apart, and the rows that they had."""
+
+    closed: tuple[tuple[int, int], ...] = ()
+    rows: int = 0
+
+    @property
+    def span(self) -> int:
+        """How many ids they reach over."""
+        return sum(upto - after for after, upto in self.closed)
+
+
+NOTHING = Done()
+
+
+def remaining(done: Done) -> list[Stretch]:
+    """What is left between the stretches that are done, and behind them; as dense as these were until known better."""
+    density = done.rows / done.span if done.span else 0.0
+    starts = [0, *(upto for _, upto in done.closed)]
+    ends = [*(after for after, _ in done.closed), None]
+    return [
+        Stretch(after, upto, density) for after, upto in zip(starts, ends, strict=True) if upto is None or after < upto
+    ]
 
 
 @dataclass(slots=True)
@@ -111,7 +137,10 @@ class Walk:
 
         Raises what ends the stream: a refusal, or pages that cannot be trusted even one at a time.
         """
-        read = read_chain(self.stream, chain, self.since, answers)
+        return self.use(stretch, chain, read_chain(self.stream, chain, self.since, answers))
+
+    def use(self, stretch: Stretch, chain: Chain, read: Read) -> tuple[list[Row], tuple[int, int]]:
+        """The same, where the answers have been judged already."""
         stretch.busy, stretch.pages = False, chain.pages if read.rows else chain.pages // 2
         self.wasted += read.wasted
         rows, reached = self._trimmed(stretch, read)
@@ -153,7 +182,7 @@ class Walk:
         if isinstance(problem, RetryError):
             stretch.failures += 1
             if stretch.failures >= PATIENCE:
-                raise StreamError(problem.what, why=problem.why, fix="run it again later") from problem
+                raise BrokenOffError(problem.what, why=problem.why, fix="run it again later") from problem
         elif isinstance(problem, PagingError):
             if chain.pages == 1:
                 raise problem
@@ -186,7 +215,7 @@ class Walk:
         Where ids lie in clusters, a stretch is guessed as dense as all that was read so far. What the density right
         here promises beyond that is asked only as far as the waste so far leaves room.
         """
-        if stretch.careful or stretch.fresh or not self.begun:
+        if stretch.careful or stretch.fresh:
             return 1
         if stretch.failures:  # a portal under strain may manage less
             return max(1, stretch.pages)

@@ -9,8 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from b24lake.errors import B24LakeError, LockedError, StopError, StreamError, UsageError
-from b24lake.lake.staging import sweep
+from b24lake.errors import B24LakeError, BrokenOffError, LockedError, StopError, StreamError, UsageError
 from b24lake.lake.table import Owner, bookmark, check_writable, inspect, table_path
 from b24lake.portal.budget import Budget
 from b24lake.portal.connection import Connection
@@ -23,6 +22,7 @@ from b24lake.sync import memory
 from b24lake.sync.home import Home, lock_name
 from b24lake.sync.job import Job, fingerprint, since
 from b24lake.sync.options import Options
+from b24lake.sync.reasons import why_full
 from b24lake.sync.report import CANCELED, FAILED, LOCKED, SKIPPED, RunReport, StreamReport, run_status
 
 CLOCKS_DIFFER = timedelta(days=1)  # how wrong our clock may be for a portal that does not tell its own
@@ -79,10 +79,12 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
             replication_keys=options.replication_keys,
         )
         owner = Owner(portal, stream="", source=webhook.address, folder=options.folder)
-        jobs = _jobs(selected, discovery, options, report, owner)
+        jobs = jobs_of(selected, discovery, options, report, owner)
         for job in jobs:
             stack.enter_context(home.lock(f"table-{lock_name(job.path)}", f"the table {job.report.table}"))
-            sweep(job.path)
+            job.prepare(options.overlap)
+            _say_resumed(job, report)
+            _say_full(job, options, report)
         progress.phase = "reading"
         _read(jobs, discovery, options, progress)
         if connection.webhook.address != webhook.address:
@@ -90,7 +92,7 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
     return report
 
 
-def _jobs(
+def jobs_of(
     selected: Sequence[Selected], discovery: Discovery, options: Options, report: RunReport, portal: Owner
 ) -> list[Job]:
     """The streams to read. Locked ones are only reported; a table of someone else's ends the run before it begins.
@@ -112,8 +114,35 @@ def _jobs(
         print_ = fingerprint(one, discovery.probe)
         begin = since(state, bookmark(path, "time", print_) if state else None, one, options)
         line.bookmark = begin.isoformat() if begin else None
-        jobs.append(Job(one, path, owner, print_, begin, report.run_id, report.started_at, clock, line))
+        jobs.append(
+            Job(
+                one,
+                path,
+                owner,
+                print_,
+                begin,
+                state.version if state else None,
+                report.run_id,
+                report.started_at,
+                clock,
+                line,
+            )
+        )
     return jobs
+
+
+def _say_full(job: Job, options: Options, report: RunReport) -> None:
+    reason = why_full(job, options)
+    if reason:
+        report.notes.append(f"{job.selected.name}: is read in full, since {reason}")
+
+
+def _say_resumed(job: Job, report: RunReport) -> None:
+    if job.earlier is not None:
+        rows, began = job.earlier.rows, job.earlier.began
+        report.notes.append(
+            f"{job.selected.name}: goes on behind {rows:,} rows that a run read {began:%Y-%m-%d %H:%M} UTC"
+        )
 
 
 def _read(jobs: Sequence[Job], discovery: Discovery, options: Options, progress: Progress) -> None:
@@ -127,29 +156,33 @@ def _read(jobs: Sequence[Job], discovery: Discovery, options: Options, progress:
     open_ = {job.selected.name: job for job in jobs}
     with _ending(open_, report, reader):
         for number, event in enumerate(reader.read([job.ask for job in jobs])):
-            _handle(event, open_, reader, options)
+            _handle(event, open_, reader, options, report)
             memory.collect_now_and_then(number)
     report.status = run_status(report.streams)
 
 
-def _handle(event: Event, open_: dict[str, Job], reader: Reader, options: Options) -> None:
+def _handle(event: Event, open_: dict[str, Job], reader: Reader, options: Options, report: RunReport) -> None:
     job = open_.get(event.name)
     if job is None:
         return
     try:
         match event:
             case Rows():
-                job.take(event)
+                job.take(event, reader.stats[event.name])
             case Restarted():
-                job.discard()
+                job.restart()
             case Ended(error=None):
-                job.commit(reader.stats[event.name], options)
-                del open_[event.name]
+                more = job.catch_up(options)
+                if more is not None:
+                    reader.add(more)
+                else:
+                    job.commit(reader.stats[event.name], options)
+                    del open_[event.name]
             case Ended(error=StreamError() as error):
                 raise error
     except (StreamError, UsageError) as error:
         reader.drop(event.name)
-        _fail(job, error)
+        _fail(job, error, report)
         del open_[event.name]
     _count(job, reader)
 
@@ -160,31 +193,40 @@ def _ending(open_: dict[str, Job], report: RunReport, reader: Reader) -> Iterato
     try:
         yield
     except KeyboardInterrupt:
-        _abandon(open_, reader, StopError("The run was canceled"))
+        _abandon(open_, reader, report, StopError("The run was canceled"))
         report.status = CANCELED
         raise
     except B24LakeError as error:
         report.error = error
-        _abandon(open_, reader, error)
+        _abandon(open_, reader, report, error)
     except BaseException:
-        _abandon(open_, reader, StopError("The run broke off"))
+        _abandon(open_, reader, report, StopError("The run broke off"))
         raise
 
 
-def _abandon(open_: dict[str, Job], reader: Reader, error: B24LakeError) -> None:
+def _abandon(open_: dict[str, Job], reader: Reader, report: RunReport, error: B24LakeError) -> None:
     for job in open_.values():
         begun = job.selected.name in reader.stats and reader.stats[job.selected.name].commands > 0
-        _fail(job, error)
-        job.report.status = FAILED if begun else SKIPPED
+        _keep(job, report)
+        job.report.status, job.report.error = (FAILED if begun else SKIPPED), str(error)
         _count(job, reader)
     open_.clear()
 
 
-def _fail(job: Job, error: B24LakeError) -> None:
+def _fail(job: Job, error: B24LakeError, report: RunReport) -> None:
     """A stream that turns out to be locked before it gave a row is only reported, unless it was named."""
     locked = isinstance(error, LockedError) and job.staging is None and not job.selected.exact
     job.report.status, job.report.error = (LOCKED if locked else FAILED), str(error)
-    job.discard()
+    if isinstance(error, BrokenOffError):
+        _keep(job, report)
+    else:
+        job.discard()
+
+
+def _keep(job: Job, report: RunReport) -> None:
+    kept = job.leave()
+    if kept:
+        report.notes.append(f"{job.selected.name}: the {kept:,} rows read so far are kept; the next run goes on there")
 
 
 def _count(job: Job, reader: Reader) -> None:

@@ -1,0 +1,22 @@
+"""Why a stream that could be read from its bookmark on is read in full."""
+
+from __future__ import annotations
+
+from b24lake.lake.table import bookmark
+from b24lake.streams.selection import INCREMENTAL
+from b24lake.sync.job import Job
+from b24lake.sync.options import Options
+
+ASKED_OTHERWISE = (
+    "it is asked otherwise than before: replication key, columns, or the webhook's owner or scopes have changed"
+)
+BEGUN_ANEW = "its bookmark was reset, or a column has changed its type"
+
+
+def why_full(job: Job, options: Options) -> str:
+    """The reason, where there is a table and nobody wanted a full read; "" otherwise."""
+    wanted = options.full or job.selected.sync_type != INCREMENTAL
+    if wanted or job.since is not None or job.version is None:
+        return ""
+    marked = bookmark(job.path, "time", job.fingerprint)
+    return ASKED_OTHERWISE if marked is None else BEGUN_ANEW
