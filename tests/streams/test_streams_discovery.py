@@ -12,7 +12,7 @@ import pytest
 from b24lake.errors import StopError
 from b24lake.portal.budget import Budget
 from b24lake.portal.connection import Connection
-from b24lake.portal.limits import PLANS
+from b24lake.portal.limits import PLANS, Plan
 from b24lake.portal.webhook import parse
 from b24lake.sandbox import Portal, Server, Settings
 from b24lake.streams.definitions import STREAMS
@@ -111,3 +111,27 @@ def test_a_wrong_code_ends_the_run() -> None:
         with pytest.raises(StopError, match="NO_AUTH_FOUND"):
             discover(connection)
         connection.close()
+
+
+@pytest.mark.parametrize("method", ["crm.deal.fields", "batch"])
+def test_a_method_that_rests_is_waited_for(method: str) -> None:
+    with Server(Portal(Settings(deals=20))) as server:
+        server.portal.fault("operation_limit", method=method, next=2)
+        pauses: list[float] = []
+        connection = Connection(parse(server.url), Budget(PLANS["standard"]), sleep=pauses.append)
+        found = discover(connection)
+        connection.close()
+        assert locked(found) == set()
+        assert len(pauses) == 2
+
+
+def test_a_method_that_rests_for_ever_is_locked_in_the_end() -> None:
+    with Server(Portal(Settings(deals=20))) as server:
+        server.portal.set(threshold=0)
+        server.portal.fault("operation_limit", method="crm.deal.fields")
+        pauses: list[float] = []
+        connection = Connection(parse(server.url), Budget(Plan(10**6, 10**6)), sleep=pauses.append)
+        found = discover(connection)
+        connection.close()
+        assert locked(found) == {"deals", "deal_fields"}
+        assert 500 < sum(pauses) < 1200

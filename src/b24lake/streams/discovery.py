@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from b24lake.errors import B24LakeError, LockedError, RetryError, StreamError
+from b24lake.errors import B24LakeError, LockedError, RestError, RetryError, StreamError
 from b24lake.portal import probe
 from b24lake.portal.connection import MAX_COMMANDS, Command, Connection
 from b24lake.portal.probe import Probe
@@ -16,6 +16,8 @@ from b24lake.streams.definitions import STREAMS, Stream
 from b24lake.streams.fields import Column, columns
 
 ROUNDS = 5  # times that a command which a portal leaves unanswered is asked
+RESTING_ROUNDS = 240  # times that one is asked whose method rests: about the ten minutes that a rest lasts at most
+SLOWEST = 3  # the pause between two rounds grows up to that of this attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +53,29 @@ def discover(connection: Connection) -> Discovery:
 
 
 def _ask(connection: Connection, commands: Mapping[str, Command]) -> dict[str, Answer]:
-    """All commands in as few requests as possible; what stays unanswered is asked again."""
+    """All commands in as few requests as possible; what stays unanswered or rests is asked again."""
     answers: dict[str, Answer] = {}
-    for round_ in range(ROUNDS):
+    for round_ in range(RESTING_ROUNDS):
         open_ = {key: command for key, command in commands.items() if key not in answers or _unanswered(answers[key])}
-        if open_ and round_:
-            connection.pause(round_)
+        resting = any(isinstance(answers[key].error, RestError) for key in open_ if key in answers)
+        if not open_ or (round_ >= ROUNDS and not resting):
+            break
+        if round_:
+            connection.pause(min(round_, SLOWEST))
         for part in _parts(open_.items()):
-            answers.update(connection.batch(dict(part)).answers)
+            answers.update(_batch(connection, dict(part)))
     return answers
 
 
+def _batch(connection: Connection, commands: Mapping[str, Command]) -> Mapping[str, Answer]:
+    try:
+        return connection.batch(commands).answers
+    except RestError as error:  # the portal bills batches, and these rest
+        return dict.fromkeys(commands, Answer(error=error))
+
+
 def _unanswered(answer: Answer) -> bool:
-    return answer.missing or isinstance(answer.error, RetryError)
+    return answer.missing or isinstance(answer.error, RetryError | RestError)
 
 
 def _parts(items: Iterable[tuple[str, Command]]) -> Iterable[list[tuple[str, Command]]]:
