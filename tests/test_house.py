@@ -207,7 +207,7 @@ def test_a_place_on_a_machine_is_recognised(text: str, *, is_a_place: bool) -> N
 
 # --- what an import costs ---------------------------------------------------------------------------------------------
 
-HEAVY = ["pyarrow", "deltalake", "fastapi", "sqlalchemy", "duckdb", "polars", "pandas"]
+HEAVY = ["numpy", "pyarrow", "deltalake", "fastapi", "sqlalchemy", "duckdb", "polars", "pandas"]
 SHOW_HELP = "from b24lake.cli.main import main; sys.argv = ['b24lake', '--help']; main()"
 
 

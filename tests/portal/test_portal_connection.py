@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 from faulty_server import BAD_GATEWAY, BUSY, CUT_OFF, HANG_UP, Faulty, Reply, good, moved, refusal, serving
 
-from b24lake.errors import B24LakeError, LockedError, RestError, StopError, StreamError
+from b24lake.errors import B24LakeError, LockedError, OverlongError, RestError, StopError, StreamError
 from b24lake.portal.budget import Budget
 from b24lake.portal.connection import ATTEMPTS, BUSY_ATTEMPTS, LONGEST_PAUSE, Command, Connection
 from b24lake.portal.limits import Plan
@@ -139,6 +139,13 @@ def test_a_fault_that_stays_ends_the_run_after_bounded_attempts(play: Play, faul
         line.connection.call("profile")
     assert len(faulty.seen) == most
     assert SECRET not in all_text(stopped.value)
+
+
+def test_a_batch_that_can_be_split_is_not_asked_whole_again_whatever_went_wrong_before(play: Play) -> None:
+    faulty, line = play(HANG_UP, BAD_GATEWAY)
+    with pytest.raises(OverlongError):
+        line.connection.batch({"a": Command("profile"), "b": Command("profile")}, splits=True)
+    assert len(faulty.seen) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from b24lake.errors import RestError
 from b24lake.portal import limits
-from b24lake.portal.limits import BATCH, PLANS, UNKNOWN_REST, Bucket, Gauges, Plan, blocked, observe
+from b24lake.portal.limits import BATCH, PLANS, UNKNOWN_REST, Bucket, Gauge, Gauges, Plan, blocked, observe
 from b24lake.portal.replies import Answer, Timing
 
 STANDARD, ENTERPRISE = PLANS["standard"], PLANS["enterprise"]
@@ -211,6 +213,40 @@ def test_a_blocked_batch_rests_until_the_reset_that_the_envelope_told() -> None:
     assert 90 <= gauges.resting_until(LEADS) - EPOCH <= 92
 
 
-def test_blocked_again_after_the_reset_it_waits_a_minute() -> None:
+def test_blocked_again_after_the_reset_it_looks_now_and_then() -> None:
     gauges = blocked(blocked(seen(Gauges(200.0), told(150, 90)), DEALS, EPOCH), DEALS, EPOCH + 91)
     assert gauges.resting_until(DEALS) == EPOCH + 91 + UNKNOWN_REST
+
+
+def test_a_command_that_runs_ends_the_block() -> None:
+    gauges = blocked(blocked(Gauges(200.0), DEALS, EPOCH), DEALS, EPOCH + 5)
+    assert (gauges.unsure(DEALS), gauges.unsure(LEADS), gauges.refused_for(DEALS, EPOCH + 9)) == (True, False, 9)
+    again = observe(gauges, [(DEALS, Answer(error=RestError("blocked")))], Timing(), EPOCH + 9)
+    assert again.unsure(DEALS)
+    ran = seen(gauges, told(None), now=EPOCH + 9)
+    assert (ran.unsure(DEALS), ran.refused_for(DEALS, EPOCH + 9)) == (False, 0)
+
+
+def test_a_gauge_told_early_in_a_long_batch_is_set_by_the_clock_at_its_end() -> None:
+    """The first of its commands told that the minute leaves in 100 s, and that was 30 s ago."""
+    outer = told(None, clock=EPOCH + 30)
+    gauges = seen(Gauges(200.0), told(250, 100), told(0, 100, clock=EPOCH + 30), now=EPOCH + 30, outer=outer)
+    assert EPOCH + 100 <= gauges.resting_until(DEALS) <= EPOCH + 102
+
+
+def test_a_minute_that_has_left_while_the_answer_was_on_its_way_needs_no_rest() -> None:
+    gauges = seen(Gauges(200.0), told(250, 20), now=EPOCH + 30, outer=told(None, clock=EPOCH + 30))
+    assert gauges.resting_until(DEALS) <= EPOCH + 30
+    assert 0 < gauges.left(DEALS, EPOCH + 30) < 20
+
+
+def test_what_is_left_counts_work_of_which_the_portal_has_not_told() -> None:
+    assert Gauges(200.0).left(DEALS, EPOCH) == math.inf
+    assert Gauges(0.0, {DEALS: Gauge(500, EPOCH + 60)}).left(DEALS, EPOCH) == math.inf
+    first = Timing(5.0, 100.0, EPOCH + 60, EPOCH)
+    others = [Timing(5.0, 0.0, EPOCH + 60, EPOCH)] * 4
+    gauges = seen(Gauges(200.0), first, *others)
+    assert gauges.left(DEALS, EPOCH) == pytest.approx(80)
+    beside = seen(gauges, Timing(5.0, 101.0, EPOCH + 60, EPOCH), *others)  # a batch that ran at the same time
+    assert beside.left(DEALS, EPOCH) == pytest.approx(200 - 100 - 20 - 25)
+    assert seen(beside, Timing(5.0, 160.0, EPOCH + 60, EPOCH)).left(DEALS, EPOCH) == pytest.approx(40)

@@ -292,3 +292,92 @@ def test_a_whole_number_may_come_as_text(value: Any, number: int | None) -> None
 )
 def test_php_arrays_are_lists_or_objects_as_needed(value: Any, as_mapping: Any, as_list: Any) -> None:
     assert (mapping(value), listed(value)) == (as_mapping, as_list)
+
+
+# --- large bodies -----------------------------------------------------------------------------------------------------
+
+BATCHES = [
+    b'{"result":{"result":{"a":[{"ID":"1"},{"ID":"2"}],"b":[]},"result_error":[],"result_total":{"a":2}}}',
+    b'{"result":{"result":{"a":{"items":[{"id":1}]},"b":null},"result_time":{"a":{"duration":0.5}}},"time":{"finish":5}}',
+    b'{"result":{"result":{"a":[{"ID":"1"}]},"result_error":{"b":{"error":"ACCESS_DENIED"}}}}',
+    b'{"result":{"result":{"a":[1,"x",null,[2]],"b":{"1":[],"2":{}}}}}',
+    b'{ "result" : { "result" : { "a" : [ { "ID" : "1" } , { } ] , "b" : { } } } }',
+    BOM + b'{"result":{"result":{"a":[{"ID":"1"}],"b":[]}}}',
+    # what is not of the usual shape
+    b'{"result":{"result":{"a":5,"b":"text"}}}',
+    b'{"result":{"result":[],"result_error":{"a":{"error":"x"}}}}',
+    b'{"result":{"result":[[1],[2]]}}',
+    b'{"result":{"result":{"a":true,"b":[{"ID":1}]}}}',
+    b'{"result":[]}',
+    b'{"result":null}',
+    b'{"result":{}}',
+    # what is no answer
+    b'{"error":"QUERY_LIMIT_EXCEEDED","error_description":"Too many requests"}',
+    b'{"error":"OVERLOAD_LIMIT","result":{"result":{"a":[]}}}',
+    b'{"result":{"result":{"a":[{"ID":"1"},{"ID"',
+    b'{"result":{"result":{"a":[{"ID":"\xff"}]}}}',
+    b'{"result":{"result":{"a":[{"ID":"\x01"}]}}}',
+    b'{"result":{"result":{"a":[{"ID":01}]}}}',
+    b"[]",
+    b"{}",
+]
+
+
+def told(body: bytes) -> Any:
+    """What a batch's body says, or what is wrong with it."""
+    try:
+        answers = read_batch(replies.read(200, body, method="batch"), {"a": "m", "b": "m"})
+    except B24LakeError as error:
+        return type(error), str(error)
+    return {
+        key: (one.result, str(one.error), one.total, one.next, one.timing, one.missing) for key, one in answers.items()
+    }
+
+
+@pytest.mark.parametrize("body", BATCHES)
+def test_a_large_body_says_the_same_as_a_small_one(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = told(body)
+    monkeypatch.setattr(replies, "LARGE", 0)
+    assert told(body) == small
+
+
+def test_rows_of_a_large_body_stay_as_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replies, "LARGE", 0)
+    answer = read_batch(replies.read(200, BATCHES[4], method="batch"), {"a": "m"})["a"]
+    assert [bytes(row) for row in answer.content] == [b'{ "ID" : "1" }', b"{ }"]
+    assert answer.result == [{"ID": "1"}, {}]
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (rb"\ud83d\ude42", "🙂"),
+        (rb"\ud83d", "\ufffd"),
+        (rb"\uDE42!", "\ufffd!"),
+        (rb"\ud83d\ud83d\ude42", "\ufffd🙂"),
+        (rb"\ude42\ud83d", "\ufffd\ufffd"),
+        (rb"\ud83d\u0041", "\ufffdA"),
+        (rb"\\ud83d \ud83d", "\\ud83d \ufffd"),
+    ],
+)
+def test_half_a_character_is_replaced(
+    written: bytes, text: str, *, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replies, "LARGE", 0 if large else 10**9)
+    body = b'{"result":{"result":{"a":[{"TITLE":"%s"}]}}}' % written
+    assert told(body)["a"][0] == [{"TITLE": text}]
+    assert replies.read(200, b'{"result":"%s"}' % written, method="x").result == text
+
+
+@settings(deadline=None)
+@given(JSON, JSON, JSON, st.sampled_from([(",", ":"), (" , ", " : ")]))
+def test_any_large_batch_says_the_same_as_a_small_one(
+    result: Any, error: Any, total: Any, separators: tuple[str, str]
+) -> None:
+    sections = {"result": {"a": result}, "result_error": error, "result_total": {"a": total}}
+    body = json.dumps({"result": sections}, separators=separators).encode()
+    small = told(body)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(replies, "LARGE", 0)
+        assert told(body) == small

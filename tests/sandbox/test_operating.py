@@ -6,6 +6,7 @@ import pytest
 from turned_clock import Time
 
 from b24lake.sandbox.operating import Budgets
+from b24lake.sandbox.settings import Settings
 
 LISTS = "crm.deal.list?start=-1"
 
@@ -90,6 +91,25 @@ def test_ten_minutes_pass_in_seconds_with_an_accelerated_clock(limited):
         assert [page(hook) for _ in range(6)][-1] == "OPERATION_TIME_LIMIT"
         time.at += 2.1
         assert page(hook) == 2
+
+
+def test_a_shorter_window_frees_a_method_sooner(limited):
+    time = Time()
+    with limited(time, operating_window=60) as hook:
+        assert hook.ask("crm.deal.list", start=-1)["time"]["operating_reset_at"] == 1_800_000_062
+        time.at += 6
+        assert [page(hook) for _ in range(5)] == [4, 6, 8, 10, "OPERATION_TIME_LIMIT"]
+        time.at = 1_800_000_061.9
+        assert page(hook) == "OPERATION_TIME_LIMIT"
+        time.at = 1_800_000_062
+        assert page(hook) == 10  # the first tenth of the window has left, the second has not
+        time.at = 1_800_000_070
+        assert page(hook) == 4
+
+
+def test_a_window_too_short_for_its_parts_is_refused():
+    with pytest.raises(ValueError, match="operating_window"):
+        Settings(operating_window=9)
 
 
 def test_within_a_batch_the_command_is_blocked_and_others_run(limited):

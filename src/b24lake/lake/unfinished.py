@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,16 +39,8 @@ class Unfinished:
     @property
     def closed(self) -> tuple[tuple[int, int], ...]:
         """Stretches of ids (after, upto] of which every row is on disk, rising, as few as possible."""
-        stretches = sorted(
-            [*(one for part in self.parts for one in part.closed), *(one for b in self.held for one in b.closed)]
-        )
-        merged: list[tuple[int, int]] = []
-        for after, upto in stretches:
-            if merged and after <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(upto, merged[-1][1]))
-            else:
-                merged.append((after, upto))
-        return tuple(merged)
+        batches: list[Part | Held] = [*self.parts, *self.held]
+        return joined(one for batch in batches for one in batch.closed)
 
     @property
     def began(self) -> datetime:
@@ -57,6 +49,21 @@ class Unfinished:
             return datetime.fromisoformat(self.facts["began"])
         except (KeyError, ValueError):
             return datetime.fromtimestamp(0, UTC)
+
+
+def joined(stretches: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """The same ids in as few stretches (after, upto] as possible, rising.
+
+    >>> joined([(9, 12), (0, 5), (5, 7)])
+    ((0, 7), (9, 12))
+    """
+    merged: list[tuple[int, int]] = []
+    for after, upto in sorted(stretches):
+        if merged and after <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(upto, merged[-1][1]))
+        else:
+            merged.append((after, upto))
+    return tuple(merged)
 
 
 def unfinished(path: Path) -> dict[str, Unfinished]:

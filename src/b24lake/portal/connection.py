@@ -128,7 +128,7 @@ class Connection:
                 self.pause(busy)
             except RetryError as error:
                 failed += 1
-                if isinstance(error, OverlongError) and failed == patience:
+                if isinstance(error, OverlongError) and patience is not None and failed >= patience:
                     raise
                 self._give_up(error, failed >= ATTEMPTS)
                 self.pause(failed)

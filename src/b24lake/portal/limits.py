@@ -10,13 +10,17 @@ Two limits of the portal (limits.md of the vendor's docs):
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from b24lake.portal.replies import Answer, Timing
 
 BATCH = "batch"  # the gauge of a portal that bills the envelope instead of the methods inside
-UNKNOWN_REST = 60.0  # seconds to rest after a block of which the portal does not say when it ends
+UNKNOWN_REST = 1.5  # seconds between two looks at a block of which the portal does not say when it ends
+OVER = 0.02  # of the threshold, by which a method may pass it with its last request before a rest, or before its end
+FEELER = 0.05  # of the threshold may be asked after a reset, until an answer tells what has become free
 RESERVE = 2.0  # seconds of drain kept free: requests arrive later and closer together than they were sent
 TOGETHER = 1.0  # seconds between refusals that count as one
 SLOWEST = 1 / 8  # of the plan's drain, however often the portal refuses
@@ -79,24 +83,51 @@ def _drained(bucket: Bucket, now: float, plan: Plan) -> float:
 class Gauge:
     """Operating seconds the portal last booked for one method. Moments are seconds of our own clock.
 
-    until   rests before this moment; 0 = may run
+    until       rests before this moment; 0 = may run
+    since       seconds of work since then of which the portal has not told
+    refused_at  when OPERATION_TIME_LIMIT came first, with no command having run since; None = it did not
     """
 
     operating: float = 0.0
     reset_at: float | None = None
     until: float = 0.0
+    since: float = 0.0
+    refused_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """The gauges of all methods, and the threshold (seconds, 0 = off) above which one of them rests."""
+    """The gauges of all methods, and the threshold (seconds, 0 = off) above which one of them rests.
+
+    by_batch   the portal seems to bill batches as a whole
+    """
 
     threshold: float = 200.0
     by_method: Mapping[str, Gauge] = field(default_factory=dict)
+    by_batch: bool = False
 
     def resting_until(self, method: str) -> float:
         """The moment (our clock) at which a command of this method may run again."""
         return max(self.by_method.get(name, Gauge()).until for name in (method, BATCH))
+
+    def unsure(self, method: str) -> bool:
+        """Whether only a command can tell if the method may run again; one that is refused costs the portal nothing."""
+        gauge = self.by_method.get(method, Gauge())
+        return gauge.refused_at is not None and gauge.reset_at is None
+
+    def refused_for(self, method: str, now: float) -> float:
+        """Seconds for which a method has not been let run; 0 = it has."""
+        since = [self.by_method.get(name, Gauge()).refused_at for name in (method, BATCH)]
+        return max(0.0 if at is None else now - at for at in since)
+
+    def left(self, method: str, now: float) -> float:
+        """Seconds of work until a method passes the threshold; infinite where the portal does not tell."""
+        gauge = self.by_method.get(BATCH if self.by_batch else method, Gauge())
+        if not self.threshold or gauge.reset_at is None:
+            return math.inf
+        if gauge.reset_at <= now:
+            return FEELER * self.threshold
+        return self.threshold - gauge.operating - gauge.since
 
 
 def observe(gauges: Gauges, answers: Iterable[tuple[str, Answer]], outer: Timing, now: float) -> Gauges:
@@ -106,48 +137,79 @@ def observe(gauges: Gauges, answers: Iterable[tuple[str, Answer]], outer: Timing
     of `batch` where no command reports anything, or several methods all report just this number. Elsewhere it may
     repeat a method's number, so it only tells when `batch` would be free after a block.
     """
-    seen: dict[str, Timing] = {}
-    for method, answer in answers:
-        known = seen.get(method)
-        if known is None or (answer.timing.operating or 0) >= (known.operating or 0):
-            seen[method] = answer.timing
+    told = _by_method(answers)
+    finish = outer.finish or max((one.timing.finish or 0.0 for one in told.values()), default=0.0)
+    by_batch = _bills_batch([one.timing for one in told.values()], outer.operating, gauges.by_batch)
     updated = dict(gauges.by_method)
-    for method, timing in seen.items():
-        updated[method] = _read(updated.get(method, Gauge()), timing, gauges.threshold, now)
-    if outer.operating:
-        threshold = gauges.threshold if _bills_batch(seen.values(), outer.operating) else 0.0
-        updated[BATCH] = _read(updated.get(BATCH, Gauge()), outer, threshold, now)
-    return replace(gauges, by_method=updated)
+    for method, one in told.items():
+        updated[method] = _read(updated.get(method, Gauge()), one, gauges.threshold, now, finish)
+    if outer.operating or BATCH in updated:
+        whole = _Told(outer, ran=any(one.ran for one in told.values()))
+        updated[BATCH] = _read(updated.get(BATCH, Gauge()), whole, gauges.threshold if by_batch else 0.0, now, finish)
+    return replace(gauges, by_method=updated, by_batch=by_batch)
 
 
-def _bills_batch(inner: Collection[Timing], operating: float) -> bool:
-    """Whether a portal seems to bill the batch as a whole instead of the methods in it."""
+class _Told(NamedTuple):
+    """What one batch told of a method: the largest gauge, seconds of work in all and after that, whether any ran."""
+
+    timing: Timing
+    took: float = 0.0
+    since: float = 0.0
+    ran: bool = False
+
+
+def _by_method(answers: Iterable[tuple[str, Answer]]) -> dict[str, _Told]:
+    told: dict[str, _Told] = {}
+    for method, answer in answers:
+        timing, known = answer.timing, told.get(method, _Told(answer.timing))
+        took, ran = known.took + timing.duration, known.ran or not (answer.error or answer.missing)
+        if (timing.operating or 0) >= (known.timing.operating or 0):
+            told[method] = _Told(timing, took, 0.0, ran)
+        else:
+            told[method] = _Told(known.timing, took, known.since + timing.duration, ran)
+    return told
+
+
+def _bills_batch(inner: Collection[Timing], operating: float | None, before: bool) -> bool:
+    """Whether a portal seems to bill batches as a whole instead of the methods inside; one number alone cannot tell."""
     told = [timing.operating for timing in inner if timing.operating]
-    return not told or (len(told) > 1 and set(told) == {operating})
+    if not operating or len(told) == 1:
+        return before
+    return not told or set(told) == {operating}
 
 
 def blocked(gauges: Gauges, method: str, now: float) -> Gauges:
-    """The gauges after OPERATION_TIME_LIMIT: rest until the reset of the last good answer, else a minute."""
+    """The gauges after OPERATION_TIME_LIMIT: rest until the reset of the last good answer; else look now and then."""
     gauge = gauges.by_method.get(method, Gauge())
-    ahead = gauge.reset_at is not None and gauge.reset_at > now
-    until = (gauge.reset_at or 0.0) + 1.0 if ahead else now + UNKNOWN_REST
-    return replace(gauges, by_method={**gauges.by_method, method: replace(gauge, until=until)})
+    reset_at = gauge.reset_at if gauge.reset_at is not None and gauge.reset_at > now else None
+    until = now + UNKNOWN_REST if reset_at is None else reset_at + 1.0
+    gauge = replace(
+        gauge, reset_at=reset_at, until=until, refused_at=now if gauge.refused_at is None else gauge.refused_at
+    )
+    return replace(gauges, by_method={**gauges.by_method, method: gauge})
 
 
-def _read(gauge: Gauge, timing: Timing, threshold: float, now: float) -> Gauge:
+def _read(gauge: Gauge, told: _Told, threshold: float, now: float, finish: float) -> Gauge:
     """A 0 or an absent value never lowers a gauge before its reset: real batches report 0 on most commands."""
+    timing = told.timing
     before_reset = gauge.reset_at is not None and now < gauge.reset_at
     operating = max(timing.operating or 0.0, gauge.operating if before_reset else 0.0)
-    reset_at = _ours(timing, now) if timing.operating or not before_reset else None
+    reset_at = _ours(timing, now, finish) if timing.operating or not before_reset else None
     reset_at = reset_at if reset_at is not None else (gauge.reset_at if before_reset else None)
     until = gauge.until if gauge.until > now else 0.0
     if threshold > 0 and (timing.operating or 0.0) > threshold:
-        until = reset_at + 1.0 if reset_at is not None and reset_at > now else now + operating
-    return Gauge(operating, reset_at, until)
+        until = reset_at + 1.0 if reset_at is not None else now + operating
+    since = 0.0
+    if told.since or (timing.operating or 0.0) < gauge.operating:  # what ran at the same time may not be in the number
+        since = max(told.since, (gauge.operating + gauge.since if before_reset else 0.0) + told.took - operating)
+    return Gauge(operating, reset_at, until, since, None if told.ran else gauge.refused_at)
 
 
-def _ours(timing: Timing, now: float) -> float | None:
-    """The reset moment on our clock: the portal's clock may be an hour off, only the distance counts."""
-    if timing.reset_at is None:
+def _ours(timing: Timing, now: float, finish: float) -> float | None:
+    """The reset moment on our clock: the portal's clock, which ended the batch at `finish`, may be an hour off.
+
+    None where the portal tells none, or one that has passed when it tells it.
+    """
+    if timing.reset_at is None or timing.reset_at <= (timing.finish or now):
         return None
-    return now + (timing.reset_at - timing.finish) if timing.finish is not None else timing.reset_at
+    return now + (timing.reset_at - finish) if finish else timing.reset_at

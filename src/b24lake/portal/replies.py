@@ -7,17 +7,23 @@ limits.md (errors) of the vendor's docs. Where these contradict real portals, bo
 from __future__ import annotations
 
 import math
+import re
+import struct
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
+import msgspec
 import orjson
+from msgspec import Raw
 
-from b24lake.errors import B24LakeError, LockedError, OverlongError, RetryError, StopError
+from b24lake.errors import B24LakeError, LockedError, OverlongError, RetryError, StopError, StreamError
 from b24lake.portal.refusals import refusal
 
 BOM = b"\xef\xbb\xbf"  # on-premise portals whose PHP files begin with one send it along
+LARGE = 1_000_000  # bytes of a body whose rows are left as they came: whoever wants them can often do without parsing
 
 GATEWAY_GAVE_UP = {408, 502, 504, 524}  # HTTP statuses of a proxy that waited for the portal in vain
 
@@ -41,15 +47,35 @@ class Timing:
 class Answer:
     """What one call or one command of a batch brought.
 
-    `missing` says that a batch did not mention the command at all: neither rows nor an error, so ask again.
+    content   the result; of a large body, the rows of a list and the values of an object are `Raw` JSON
+    missing   a batch did not mention the command at all: neither rows nor an error, so ask again
     """
 
-    result: Any = None
+    content: Any = None
     error: B24LakeError | None = None
     total: int | None = None
     next: int | None = None
     timing: Timing = Timing()
     missing: bool = False
+
+    @property
+    def result(self) -> Any:
+        """The result, parsed at each call."""
+        if isinstance(self.content, list):
+            return [parsed(item) for item in self.content]
+        if isinstance(self.content, dict):
+            return {key: parsed(item) for key, item in self.content.items()}
+        return self.content
+
+
+def parsed(value: Any) -> Any:
+    """A value that may have been left as JSON. Raises StreamError where nobody can read it."""
+    if not isinstance(value, Raw):
+        return value
+    try:
+        return orjson.loads(memoryview(value))
+    except orjson.JSONDecodeError as error:  # it is JSON, but with a number beyond all bounds, or nested too deeply
+        raise StreamError("The portal sent a value that cannot be read", why=str(error), fix="report it") from None
 
 
 def read(status: int, body: bytes, *, method: str) -> Answer:
@@ -58,7 +84,7 @@ def read(status: int, body: bytes, *, method: str) -> Answer:
     Decides by the presence of `error`, not by the HTTP status: some methods document a refusal under 200.
     """
     try:
-        envelope = orjson.loads(body.removeprefix(BOM))
+        envelope = _parsed_body(body.removeprefix(BOM), sections=method == "batch")
     except orjson.JSONDecodeError:
         raise _not_json(status, body, method) from None
     if not isinstance(envelope, dict):
@@ -68,7 +94,7 @@ def read(status: int, body: bytes, *, method: str) -> Answer:
     if status >= 400 or "result" not in envelope:
         raise _without_result(status, method)
     return Answer(
-        result=envelope["result"],
+        envelope["result"],
         total=whole(envelope.get("total")),
         next=whole(envelope.get("next")),
         timing=timing(envelope.get("time")),
@@ -81,7 +107,7 @@ def read_batch(answer: Answer, methods: Mapping[str, str]) -> dict[str, Answer]:
     methods   the keys that were sent, each with its method; every one gets an Answer, `missing` where the portal
               said nothing about it. A result wins over an error of the same key (it cannot have both).
     """
-    outer = answer.result if isinstance(answer.result, dict) else {}
+    outer = answer.content if isinstance(answer.content, dict) else {}
     keys = list(methods)
     results, errors = _section(outer, "result", keys), _section(outer, "result_error", keys)
     totals, nexts = _section(outer, "result_total", keys), _section(outer, "result_next", keys)
@@ -140,6 +166,67 @@ def listed(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     return list(value.values()) if isinstance(value, dict) else []
+
+
+class _Sections(TypedDict, total=False):
+    """A batch's sections in their usual shape."""
+
+    result: dict[str, list[Raw] | dict[str, Raw] | None]
+    result_error: Any
+    result_total: Any
+    result_next: Any
+    result_time: Any
+
+
+class _Envelope(TypedDict, total=False):
+    """A batch's answer in its usual shape, as far as it is read here."""
+
+    result: _Sections
+    error: Any
+    error_description: Any
+    total: Any
+    next: Any
+    time: Any
+
+
+_LARGE_BATCH = msgspec.json.Decoder(_Envelope)
+_LEADING, _TRAILING = rb"u[dD][89abAB][0-9a-fA-F]{2}", rb"u[dD][c-fC-F][0-9a-fA-F]{2}"  # halves of a pair
+_ESCAPE = re.compile(rb"\\(?:%b\\%b|(?P<half>%b|%b)|.)" % (_LEADING, _TRAILING, _LEADING, _TRAILING), re.DOTALL)
+
+
+def _parsed_body(body: bytes, *, sections: bool) -> Any:
+    """A body's JSON. Half a character, where a text was cut in the middle of an emoji, becomes U+FFFD.
+
+    sections   it is a batch's, so that its rows may stay as they are
+    """
+    parse = _parsed_batch if sections else orjson.loads
+    try:
+        return parse(body)
+    except orjson.JSONDecodeError:
+        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
+        if mended == body:
+            raise
+        return parse(mended)
+
+
+def _parsed_batch(body: bytes) -> Any:
+    """A batch's JSON, with the rows as they came where it is large and of the usual shape."""
+    if len(body) >= LARGE and _is_utf8(body):
+        with suppress(msgspec.MsgspecError, RecursionError):
+            return _LARGE_BATCH.decode(body)
+    return orjson.loads(body)
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Whether all of a body is UTF-8, which nobody looks at who skips texts."""
+    import pyarrow as pa  # slow to load, and needed for large bodies only
+
+    bounds = pa.py_buffer(struct.pack("=ii", 0, len(body)))
+    try:
+        pa.Array.from_buffers(pa.string(), 1, [None, bounds, pa.py_buffer(body)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _section(outer: Mapping[str, Any], name: str, keys: Iterable[str]) -> dict[str, Any]:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Raw
 
 from b24lake.errors import StreamError
-from b24lake.reading.values import Misfits, decode
+from b24lake.portal.replies import parsed
+from b24lake.reading import cutting
+from b24lake.reading.paging import Row
+from b24lake.reading.values import Misfits, Values, decode
 from b24lake.streams.fields import Column, distinct, undeclared
 
-Row = dict[str, Any]
 MISFITS = "_misfits"
 MISFITS_TYPE = pa.map_(pa.string(), pa.string())
 SCHEMA_TAIL = (pa.field(MISFITS, MISFITS_TYPE),)  # what a batch has behind the stream's own columns
 _FEW = 20  # keys that only some rows have; with more of them rows are read key by key
+_MANY = 200  # rows of JSON that are cut into columns; fewer are parsed sooner
 
 
 class Decoder:
@@ -64,7 +68,7 @@ class Decoder:
         self.misfits += sum(map(len, unfit.values()))
         return pa.array([rows.get(place) for place in range(count)], MISFITS_TYPE)
 
-    def _keyless(self, values: Sequence[Any], array: pa.Array) -> StreamError:
+    def _keyless(self, values: Values, array: pa.Array) -> StreamError:
         place = array.is_null().to_pylist().index(True)
         return StreamError(
             f"A row has no readable {self.key}: {values[place]!r}",
@@ -73,9 +77,17 @@ class Decoder:
         )
 
 
-def _columns_of(rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
-    """Rows turned by 90 degrees: values by key. Rows that have the same keys in the same order turn very quickly."""
-    shapes = set(map(tuple, rows))
+def _columns_of(rows: Sequence[Row]) -> Mapping[str, Values]:
+    """Rows turned by 90 degrees: values by key."""
+    unread = [row for row in rows if isinstance(row, Raw)]
+    if len(unread) == len(rows) >= _MANY:
+        return cutting.cut(unread)
+    return _turned([parsed(row) for row in rows])
+
+
+def _turned(rows: Sequence[dict[str, Any]]) -> dict[str, Sequence[Any]]:
+    """Rows that have the same keys in the same order turn very quickly. Keys come as they appear first."""
+    shapes = dict.fromkeys(map(tuple, rows))
     names = tuple(dict.fromkeys(chain.from_iterable(shapes)))
     optional = set(names).difference(set(names).intersection(*shapes))
     usual = {tuple(name for name in shape if name not in optional) for shape in shapes}
@@ -84,5 +96,5 @@ def _columns_of(rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
     for name in optional:  # keys that only some rows have move to the end of all of them
         for row in rows:
             row[name] = row.pop(name, None)
-    keys = (*usual.pop(), *optional)
-    return dict(zip(keys, zip(*[row.values() for row in rows], strict=True), strict=True))
+    columns = dict(zip((*usual.pop(), *optional), zip(*[row.values() for row in rows], strict=True), strict=True))
+    return {name: columns[name] for name in names}

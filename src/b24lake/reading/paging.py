@@ -8,21 +8,28 @@ chain is trusted only up to its first short page, missing page, error, or id tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import Any, TypedDict
+
+import msgspec
+import orjson
+from msgspec import Raw
 
 from b24lake.errors import B24LakeError, PagingError, RetryError, StreamError
 from b24lake.portal.connection import Command
 from b24lake.portal.phpquery import Reference, reference
-from b24lake.portal.replies import Answer, listed, whole
+from b24lake.portal.replies import Answer, listed, parsed, whole
 from b24lake.reading.values import moment
 from b24lake.streams.definitions import Stream
 from b24lake.streams.fields import descriptor_rows
 
 PAGE = 50  # rows of one page, fixed by the portal
-Row = dict[str, Any]
+Row = dict[str, Any] | Raw  # as JSON where it came in a large body
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +43,9 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """`pages` pages in a row: ids in (after, upto], from below. upto None = to the end."""
+    """`pages` pages in a row, of ids above `after`, from below."""
 
     after: int
-    upto: int | None
     pages: int
 
 
@@ -49,7 +55,7 @@ class Read:
 
     rows       rows that can be trusted, ids rising
     reached    ids in (chain.after, reached] are now read completely
-    finished   nothing is left up to chain.upto
+    finished   it came to a page that was not full
     problem    why the chain ended early: the part from `reached` on must be asked again (None: it did not)
     wasted     pages that were asked beyond the end
     """
@@ -62,11 +68,15 @@ class Read:
 
 
 def chain_commands(stream: Stream, chain: Chain, since: Since | None, prefix: str) -> dict[str, Command]:
-    """The commands of one chain, keyed `prefix0`, `prefix1` …; the keys must not be numbers (batch.md)."""
+    """The commands of one chain, keyed `prefix0`, `prefix1` …; the keys must not be numbers (batch.md).
+
+    They name no upper bound: a full page that reaches beyond one proves that nothing is missing below, which a page
+    that the bound itself has made short does not.
+    """
     commands = {}
     after: int | Reference = chain.after
     for page in range(chain.pages):
-        commands[f"{prefix}{page}"] = Command(stream.method, page_params(stream, after, chain.upto, since))
+        commands[f"{prefix}{page}"] = Command(stream.method, page_params(stream, after, None, since))
         after = reference(f"{prefix}{page}", *_wrapper(stream), PAGE - 1, stream.key)
     return commands
 
@@ -92,6 +102,12 @@ def page_params(
     return {**stream.params, "filter": conditions, "order": {stream.key: direction}, "start": -1}
 
 
+def count_params(stream: Stream, upto: int | None, since: Since | None = None) -> dict[str, Any]:
+    """Parameters of a page that the portal counts: `total` is the number of rows with ids up to `upto`."""
+    params = {**page_params(stream, 0, upto, since), "start": 0}
+    return {**params, "select": [stream.key]} if "select" in params else params
+
+
 def read_chain(stream: Stream, chain: Chain, since: Since | None, answers: Sequence[Answer]) -> Read:
     """Judge a chain's answers, in order. Keeps what can be trusted and says where to go on."""
     rows: list[Row] = []
@@ -99,23 +115,20 @@ def read_chain(stream: Stream, chain: Chain, since: Since | None, answers: Seque
     for number, answer in enumerate(answers):
         problem = answer.error or (RetryError(f"{stream.method} was left unanswered") if unanswered(answer) else None)
         if problem is None:
-            page = rows_of(stream, answer.result)
-            problem = _untrusted(stream, page, reached, chain.upto, since)
+            page = _page(stream, answer)
+            problem = _untrusted(stream, page, reached, since)
         if problem is not None:
             return Read(rows, reached, problem=problem)
         rows += page
-        if len(page) < PAGE:
-            end = chain.upto if chain.upto is not None else _last(stream, page, reached)
-            return Read(rows, end, finished=True, wasted=len(answers) - number - 1)
         reached = _last(stream, page, reached)
-        if reached == chain.upto:
+        if len(page) < PAGE:
             return Read(rows, reached, finished=True, wasted=len(answers) - number - 1)
     return Read(rows, reached)
 
 
 def unanswered(answer: Answer) -> bool:
     """Whether a command brought neither rows nor an error: an overloaded portal leaves it out, or says null."""
-    return answer.error is None and (answer.missing or answer.result is None)
+    return answer.error is None and (answer.missing or answer.content is None)
 
 
 def rows_of(stream: Stream, result: Any) -> list[Row]:
@@ -125,7 +138,7 @@ def rows_of(stream: Stream, result: Any) -> list[Row]:
     """
     if stream.paging == "fields":
         found = result.get("fields", result) if isinstance(result, dict) and stream.rows_at else result
-        return descriptor_rows(found)
+        return [*descriptor_rows(found)]
     if stream.rows_at and isinstance(result, dict):
         result = result.get(stream.rows_at, result)
     rows = listed(result)
@@ -134,9 +147,41 @@ def rows_of(stream: Stream, result: Any) -> list[Row]:
     return rows
 
 
+def _page(stream: Stream, answer: Answer) -> Sequence[Row]:
+    """The rows of one page, left as JSON where they came so."""
+    content = answer.content
+    if stream.rows_at and isinstance(content, dict) and isinstance(content.get(stream.rows_at), Raw):
+        with suppress(msgspec.ValidationError):
+            content = _JSON_LIST.decode(content[stream.rows_at])
+    if isinstance(content, list) and all(isinstance(row, Raw) and memoryview(row)[0] == ord("{") for row in content):
+        return content
+    return rows_of(stream, answer.result)
+
+
 def key_of(stream: Stream, row: Row) -> int | None:
     """A row's id as a number; None where it is not one."""
-    return whole(row.get(stream.key))
+    return whole(value_of(row, stream.key))
+
+
+def value_of(row: Row, key: str) -> Any:
+    """One value of a row. The first one of JSON, which the id is, is found without a look at the others."""
+    if isinstance(row, dict):
+        return row.get(key)
+    first, decoder = _finders(key)
+    found = first.match(row)
+    return orjson.loads(found[1]) if found else parsed(decoder.decode(row).get(key))
+
+
+_JSON_LIST = msgspec.json.Decoder(list[Raw])
+
+
+@cache
+def _finders(key: str) -> tuple[re.Pattern[bytes], msgspec.json.Decoder[Any]]:
+    """What finds the value of a key: at the beginning of a row, and anywhere in it."""
+    name = re.escape(orjson.dumps(key))
+    first = re.compile(rb'\{\s*%s\s*:\s*("[^"\\]*"|-?[0-9]{1,18})\s*[,}]' % name)
+    only = TypedDict("only", {key: Raw}, total=False)  # type: ignore[misc]
+    return first, msgspec.json.Decoder(only)
 
 
 def offset_command(stream: Stream, start: int) -> Command:
@@ -169,10 +214,8 @@ def _last(stream: Stream, page: Sequence[Row], reached: int) -> int:
     return (key_of(stream, page[-1]) or reached) if page else reached
 
 
-def _untrusted(
-    stream: Stream, page: Sequence[Row], reached: int, upto: int | None, since: Since | None
-) -> B24LakeError | None:
-    """Why a page cannot be trusted; None if it can: every id is a number, above the one before, and within bounds."""
+def _untrusted(stream: Stream, page: Sequence[Row], reached: int, since: Since | None) -> B24LakeError | None:
+    """Why a page cannot be trusted; None if it can: every id is a number, and above the one before."""
     if len(page) > PAGE:
         return PagingError(f"{stream.method} sent a page of {len(page)} rows", why="pages hold 50 rows")
     last = reached
@@ -180,10 +223,10 @@ def _untrusted(
         key = key_of(stream, row)
         if key is None:
             return PagingError(
-                f"{stream.method} sent a row whose {stream.key} is not a number: {row.get(stream.key)!r}",
+                f"{stream.method} sent a row whose {stream.key} is not a number: {value_of(row, stream.key)!r}",
                 why="without ids that rise, rows could be lost between pages",
             )
-        if key <= last or (upto is not None and key > upto):
+        if key <= last:
             return PagingError(
                 f"{stream.method} does not page by {stream.key}: {key} came after {last}",
                 why=f"the portal ignored the filter on {stream.key} or its order",
@@ -199,13 +242,14 @@ class FilterIgnoredError(PagingError):
 def _ignored(stream: Stream, page: Sequence[Row], since: Since) -> B24LakeError | None:
     zone = since.moment.tzinfo or UTC
     for row in page:
+        value = value_of(row, since.key)
         try:
-            changed = moment(str(row.get(since.key)), zone)
+            changed = moment(str(value), zone)
         except ValueError:
             changed = None
         if changed is None or changed < since.moment:
             return FilterIgnoredError(
                 f"{stream.method} ignored the filter >={since.key}={since.text}",
-                why=f"a row came with {since.key} {row.get(since.key)!r}",
+                why=f"a row came with {since.key} {value!r}",
             )
     return None

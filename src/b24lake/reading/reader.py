@@ -16,7 +16,7 @@ from b24lake.portal.connection import Batch, Connection
 from b24lake.reading.decode import Decoder
 from b24lake.reading.paging import FilterIgnoredError
 from b24lake.reading.schedule import Ask, Schedule, Sent, Stats, Taken
-from b24lake.reading.tasks import Closed
+from b24lake.reading.walk import Closed
 
 LONGEST_NAP = 1.0  # seconds between two looks at a resting method, so that a run can be cancelled
 
@@ -86,10 +86,11 @@ class Reader:
         try:
             while self.schedule.active:
                 self._launch(pool, flying)
-                if not flying:
-                    self._sleep(min(LONGEST_NAP, max(0.01, self.schedule.ready_at() - self._clock())))
+                yield from self._without_more()
+                if not flying and self.schedule.active:
+                    self._sleep(self._nap())
                     continue
-                done, _ = wait(flying, timeout=LONGEST_NAP, return_when=FIRST_COMPLETED)
+                done, _ = wait(flying, timeout=self._nap(beyond=True), return_when=FIRST_COMPLETED)
                 for future in done:
                     yield from self._use(flying.pop(future), future, lambda: self._launch(pool, flying))
         finally:
@@ -106,6 +107,14 @@ class Reader:
     def drop(self, name: str) -> None:
         """Read no more of a stream: nobody can take its rows."""
         self.schedule.drop(name)
+
+    def _nap(self, *, beyond: bool = False) -> float:
+        """Seconds until the first stream may go on; never long, so that a run can be canceled.
+
+        beyond   of those that may not go on now
+        """
+        now = self._clock()
+        return min(LONGEST_NAP, max(0.01, self.schedule.ready_at(now if beyond else 0.0) - now))
 
     def _launch(self, pool: ThreadPoolExecutor, flying: dict[Future[Batch], Sent]) -> None:
         while len(flying) < self.schedule.concurrency:
@@ -144,6 +153,12 @@ class Reader:
             yield from self.schedule.ask_for_less(sent, error, self._clock())
         else:
             yield from self.schedule.take(sent, batch, self._clock())
+
+    def _without_more(self) -> Iterator[Event]:
+        """Streams that are complete because a rest made them do without their last question."""
+        for active in [active for active in self.schedule.active.values() if active.task.finished]:
+            self.drop(active.name)
+            yield Ended(active.name)
 
     def _emit(self, taken: Taken) -> Iterator[Event]:
         active, rows, closed, error = taken

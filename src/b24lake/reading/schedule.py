@@ -5,6 +5,7 @@ Pure: no connection, no thread, and the time is passed in. The same decisions ca
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -15,25 +16,31 @@ from b24lake.portal import limits
 from b24lake.portal.connection import ATTEMPTS, LONGEST_PAUSE, MAX_COMMANDS, Batch, Command
 from b24lake.portal.limits import Gauges
 from b24lake.portal.replies import Answer
-from b24lake.reading.packing import fill
+from b24lake.reading.packing import Want, fill
 from b24lake.reading.paging import Row, Since, unanswered
-from b24lake.reading.tasks import Closed, Order, Task, task
-from b24lake.reading.walk import NOTHING, Done
+from b24lake.reading.tasks import Order, Task, Wanted, task
+from b24lake.reading.walk import NOTHING, Closed, Done
 from b24lake.streams.definitions import Stream
 from b24lake.streams.fields import Column
 
+GUESS = 1.0  # seconds that a command may take as long as nothing is known of its method
+HOPELESS = 1800.0  # seconds without a single command of a method being let in; the portal counts ten minutes
 GIVE_UP = 2 * ATTEMPTS  # attempts in a row, none of which the portal answered in time
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One stream to read: all rows, or those changed at or after `since` by `replication_key`; not what is `done`."""
+    """One stream to read: all rows, or those changed at or after `since` by `replication_key`; not what is `done`.
+
+    proven   the portal counts the rows of a full read when it is complete
+    """
 
     stream: Stream
     columns: tuple[Column, ...]
     replication_key: str | None = None
     since: datetime | None = None
     done: Done = NOTHING
+    proven: bool = False
 
 
 @dataclass(slots=True)
@@ -91,10 +98,14 @@ class Taken(NamedTuple):
 
 @dataclass(slots=True)
 class Sent:
-    """One request on its way: its orders, each with its keys; `in_memory` once its answer has been parsed."""
+    """One request on its way: its orders, each with its keys; `in_memory` once its answer has been parsed.
+
+    seconds   of the portal's work that it should take, by method
+    """
 
     orders: list[Order] = field(default_factory=list)
     in_memory: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def commands(self) -> dict[str, Command]:
@@ -130,6 +141,7 @@ class Schedule:
         self._first = 0
         self._room = MAX_COMMANDS  # commands of one request; fewer after one that took too long
         self._pace: dict[str, float] = {}  # seconds of the portal's work that a command of a method takes
+        self._flying: list[Sent] = []
         self._not_before = 0.0
         self._overlong = 0  # requests in a row that took too long
 
@@ -143,38 +155,56 @@ class Schedule:
         self.active.pop(name, None)
 
     def _begin(self, ask: Ask, form: int) -> Active:
-        return Active(ask, task(ask.stream, _since(ask, form, self.zone), ask.done), form)
+        return Active(ask, task(ask.stream, _since(ask, form, self.zone), ask.done, proven=ask.proven), form)
 
     def next(self, now: float) -> Sent:
         """The next request: what the streams want, in turns, without those whose method rests. Empty: not now."""
         ready = [active for active in self._turns() if self._may_ask(active, now)]
-        ways = max(1, self.concurrency // max(1, len(ready)))
-        wants = [
-            replace(want, seconds=self._pace.get(active.ask.stream.method, 0.0))
-            for active in ready
-            for want in active.task.wants(ways)
-        ]
+        ways = -(-self.concurrency // max(1, len(ready)))
+        more = max(ways, (self.concurrency + 1) // 2)
+        wants = [w for active in ready for w in self._wants(active, more if self._rests_ahead(active) else ways)]
+        over = limits.OVER * self.gauges.threshold
+        budgets = {method: over + self._left(method, now) for method in {want.method for want in wants}}
         sent = Sent()
-        for want, pages in fill(wants, self._room):
+        for want, pages in fill(wants, self._room, budgets=budgets):
             wanted = want.owner
             stats = self.stats[wanted.task.stream.name]
             stats.began = stats.began or now
             sent.orders.append(wanted.task.order(wanted.stretch, pages, f"c{len(sent.orders)}p"))
+            sent.seconds[want.method] = sent.seconds.get(want.method, 0.0) + pages * want.seconds
+        if sent.orders:
+            self._flying.append(sent)
         return sent
 
-    def ready_at(self) -> float:
-        """The moment at which the first stream that rests or waits may go on; 0 = at once."""
+    def _wants(self, active: Active, ways: int) -> list[Want[Wanted]]:
+        """What a stream wants; a single command where only that can tell whether its method may run again."""
+        method = active.ask.stream.method
+        pace = self._pace.get(method, GUESS)
+        wants = [replace(want, method=method, seconds=pace) for want in active.task.wants(ways)]
+        return [replace(want, pages=want.least) for want in wants[:1]] if self.gauges.unsure(method) else wants
+
+    def _left(self, method: str, now: float) -> float:
+        """Seconds of work until a method passes the threshold, with what is on its way already."""
+        flying = (sent.seconds.items() for sent in self._flying)
+        wholly = self.gauges.by_batch
+        return self.gauges.left(method, now) - sum(
+            took for one in flying for name, took in one if wholly or name == method
+        )
+
+    def ready_at(self, after: float = 0.0) -> float:
+        """The first moment from `after` on at which a stream may go on that rests or waits; 0 = at once."""
         moments = [
             max(self.gauges.resting_until(active.ask.stream.method), active.not_before, self._not_before)
             for active in self.active.values()
         ]
-        return min(moments, default=0.0)
+        return min([moment for moment in moments if moment >= after], default=math.inf if after else 0.0)
 
     def take(self, sent: Sent, batch: Batch, now: float) -> Iterator[Taken]:
         """What an answered request brought, stream by stream. The batch's answers are used up.
 
         All that it brought for a stream comes at once: with the rest of it the stream may be finished.
         """
+        self._landed(sent)
         self._measure(sent, batch, now)
         by_stream: dict[str, list[Order]] = {}
         for order in sent.orders:
@@ -194,24 +224,35 @@ class Schedule:
             try:
                 more, also_closed = order.task.take(order, answers)
             except StreamError as error:
-                active.broken = True
+                active.broken, stats.portal_total = True, active.task.total
                 return Taken(active, [], (), error)
             rows, closed = rows + more if rows else more, closed + also_closed
-            stats.portal_total = next((one.total for one in answers if one.total), stats.portal_total)
             told += answers
+        stats.portal_total = active.task.total
+        if self.gauges.refused_for(active.ask.stream.method, now) > HOPELESS:
+            active.broken = True
+            return Taken(active, [], (), _never_let_in(active.ask.stream.method))
         self._back_off(active, told, now, progress=bool(rows or closed) or active.task.finished)
         return Taken(active, rows, closed, None)
 
     def rest(self, sent: Sent, now: float) -> None:
-        """The portal refused the whole request: it bills batches, and these are blocked now."""
+        """The portal refused the whole request: it bills batches, and these are blocked now.
+
+        Raises StopError where it has let none in for a very long time.
+        """
         self.gauges = limits.blocked(self.gauges, limits.BATCH, now)
+        self._landed(sent)
         sent.lost()
+        if self.gauges.refused_for(limits.BATCH, now) > HOPELESS:
+            error = _never_let_in(limits.BATCH)
+            raise StopError(error.what, why=error.why, fix=error.fix)
 
     def ask_for_less(self, sent: Sent, error: OverlongError, now: float) -> Iterator[Taken]:
         """The request took too long: after a pause the next ones have half as many commands.
 
         A single command that takes too long, again and again, ends its stream. Raises StopError where nothing helps.
         """
+        self._landed(sent)
         sent.lost()
         alone = len(sent.commands) == 1
         self._overlong += ATTEMPTS if alone else 1
@@ -233,23 +274,48 @@ class Schedule:
         self.active[name] = self._begin(replace(active.ask, done=NOTHING), form)
 
     def _may_ask(self, active: Active, now: float) -> bool:
-        waits = max(active.not_before, self._not_before) > now
-        return not (active.broken or waits or self._rests(active, now))
+        if active.broken or max(active.not_before, self._not_before) > now or self._rests(active, now):
+            return False
+        method = active.ask.stream.method
+        flies = any(method in sent.seconds or self.gauges.unsure(limits.BATCH) for sent in self._flying)
+        return not flies or (not self.gauges.unsure(method) and self._left(method, now) >= 0)
+
+    def _landed(self, sent: Sent) -> None:
+        self._flying = [other for other in self._flying if other is not sent]
 
     def _turns(self) -> list[Active]:
-        """The streams, beginning with another one at each request."""
+        """The streams, beginning with another one at each request; every other time with those that must rest most.
+
+        A rest begins the sooner the less time is left to others before it, and the work of others can be done in it.
+        """
         streams = list(self.active.values())
         self._first += 1
-        first = self._first % len(streams) if streams else 0
-        return streams[first:] + streams[:first]
+        first = self._first // 2 % len(streams) if streams else 0
+        turns = streams[first:] + streams[:first]
+        return turns if self._first % 2 else sorted(turns, key=self._rests_ahead)
+
+    def _rests_ahead(self, active: Active) -> int:
+        """How many rests the stream's method still needs, as a negative number."""
+        method, threshold = active.ask.stream.method, self.gauges.threshold
+        used = self.gauges.by_method.get(method, limits.Gauge()).operating
+        return -int(min(99.0, (used + self._work(method)) / threshold)) if threshold else 0
+
+    def _work(self, method: str) -> float:
+        """Seconds of the portal's work that are still to be booked where this method's are; infinite if unknown."""
+        work = [(active.ask.stream.method, active.task.left) for active in self.active.values()]
+        together = self.gauges.by_batch
+        return sum(left * self._pace.get(name, GUESS) for name, left in work if together or name == method)
 
     def _rests(self, active: Active, now: float) -> bool:
-        until = self.gauges.resting_until(active.ask.stream.method)
+        method = active.ask.stream.method
+        until = self.gauges.resting_until(method)
         stats = self.stats[active.name]
         if until <= now:
             return False
+        active.task.hurry()
         if until > stats.resting_until:
-            stats.rests += 1
+            looked = 2 * LONGEST_PAUSE if self.gauges.unsure(method) else 0.0
+            stats.rests += now > stats.resting_until + looked
             stats.rest_seconds += until - max(now, stats.resting_until)
             stats.resting_until = until
         return True
@@ -268,17 +334,24 @@ class Schedule:
         for order in sent.orders:
             stats = self.stats[order.task.stream.name]
             stats.started = stats.started or batch.timing.date_start
-            took = 0.0
-            for key, command in order.commands.items():
-                answer = batch.answers[key]
-                took += answer.timing.duration
-                pairs.append((command.method, answer))
-            stats.commands, stats.portal_seconds = stats.commands + len(order.commands), stats.portal_seconds + took
-            pace, method = took / len(order.commands), order.task.stream.method
-            self._pace[method] = max(pace, 0.9 * self._pace.get(method, 0.0))
+            method, answers = order.task.stream.method, [batch.answers[key] for key in order.commands]
+            pairs += [(method, answer) for answer in answers]
+            took = sum(answer.timing.duration for answer in answers)
+            stats.commands, stats.portal_seconds = stats.commands + len(answers), stats.portal_seconds + took
+            ran = sum(answer.timing.duration > 0 for answer in answers)
+            if ran:
+                self._pace[method] = max(took / ran, 0.9 * self._pace.get(method, 0.0))
         self.gauges = limits.observe(self.gauges, pairs, batch.timing, now)
         for method in {method for method, answer in pairs if isinstance(answer.error, RestError)}:
             self.gauges = limits.blocked(self.gauges, method, now)
+
+
+def _never_let_in(method: str) -> BrokenOffError:
+    return BrokenOffError(
+        f"{method} has been blocked for half an hour",
+        why="another program of the same webhook uses up its operating time",
+        fix="give each program a webhook of its own, or run it again later",
+    )
 
 
 def _pause(failures: int) -> float:

@@ -20,11 +20,11 @@ from b24lake.reading.paging import (
     offset_command,
     rows_of,
     unanswered,
+    value_of,
 )
-from b24lake.reading.walk import NOTHING, PATIENCE, Done, Stretch, Walk, remaining
+from b24lake.reading.tally import MOST, Tally
+from b24lake.reading.walk import NOTHING, PATIENCE, Closed, Done, Stretch, Walk, remaining
 from b24lake.streams.definitions import Stream
-
-Closed = tuple[tuple[int, int], ...]  # stretches of ids (after, upto] that are completely read
 
 
 @dataclass(slots=True)
@@ -58,6 +58,17 @@ class Task(Protocol):
     def wasted(self) -> int:
         """Pages asked beyond an end."""
 
+    @property
+    def left(self) -> float:
+        """Pages still to be read; infinite if that cannot be told."""
+
+    @property
+    def total(self) -> int | None:
+        """The portal's own count, where it told one."""
+
+    def hurry(self) -> None:
+        """The method rests: do without what is not needed to be complete."""
+
     def wants(self, ways: int) -> list[Want[Wanted]]:
         """What could be asked now, at most `ways` orders being on their way at once."""
 
@@ -74,22 +85,45 @@ class Task(Protocol):
 class KeysetTask:
     """A stream that is paged by its key."""
 
-    def __init__(self, stream: Stream, since: Since | None, done: Done = NOTHING) -> None:
+    def __init__(self, stream: Stream, since: Since | None, done: Done = NOTHING, *, proven: bool = False) -> None:
         self.stream, self.since = stream, since
-        self.walk = Walk(stream, since, remaining(done), rows=done.rows, span=done.span)
+        self.walk = Walk(stream, since, remaining(done), rows=done.rows, span=done.span, counted=done.rows)
+        self.tally = Tally(stream) if proven and since is None else None
 
     @property
     def finished(self) -> bool:
-        """Whether every id has been read."""
-        return self.walk.finished
+        """Whether every id has been read, and the portal has counted them where it should."""
+        return self.walk.finished and not self._counts()
+
+    def _counts(self) -> bool:
+        """Whether the portal's own count is still worth asking for."""
+        small = self.walk.newest is not None and self.walk.counted <= MOST
+        return self.tally is not None and self.tally.open and small
+
+    @property
+    def total(self) -> int | None:
+        """The portal's count of the rows up to the newest id of when the reading began."""
+        return self.tally.total if self.tally else None
+
+    def hurry(self) -> None:
+        """A count is not worth a rest of minutes."""
+        if self.tally is not None and self.walk.finished and not self.tally.busy:
+            self.tally.open = False
 
     @property
     def wasted(self) -> int:
         """Pages asked beyond an end."""
         return self.walk.wasted
 
+    @property
+    def left(self) -> float:
+        """Pages still to be read; infinite if that cannot be told."""
+        return self.walk.left
+
     def wants(self, ways: int) -> list[Want[Wanted]]:
         """The next chain of each idle stretch; with the first one goes the question for the newest id."""
+        if self.walk.finished:
+            return [Want(Wanted(self), 1)] if self._counts() and self.tally and not self.tally.busy else []
         wants = [Want(Wanted(self, stretch), pages) for stretch, pages in self.walk.wanted(ways)]
         if wants and not self.walk.begun:
             wants[0] = replace(wants[0], pages=wants[0].pages + 1, least=2)
@@ -97,7 +131,8 @@ class KeysetTask:
 
     def order(self, stretch: Stretch | None, pages: int, prefix: str) -> Order:
         """A chain of `pages` pages; the last of those of the walk's first order asks for the newest id."""
-        assert stretch is not None
+        if stretch is None:
+            return Order(self, {f"{prefix}total": self._tally().ask(self.walk.newest)})
         first = not self.walk.begun
         chain = self.walk.send(stretch, pages - first)
         commands = chain_commands(self.stream, chain, self.since, prefix)
@@ -107,18 +142,25 @@ class KeysetTask:
 
     def lost(self, order: Order) -> None:
         """The stretch is idle again."""
-        assert order.stretch is not None
-        self.walk.lost(order.stretch)
+        if order.stretch is None:
+            self._tally().busy = False
+        else:
+            self.walk.lost(order.stretch)
+
+    def _tally(self) -> Tally:
+        assert self.tally is not None
+        return self.tally
 
     def take(self, order: Order, answers: Sequence[Answer]) -> tuple[list[Row], Closed]:
-        """Rows of the chain as far as it can be trusted."""
-        assert order.stretch is not None
+        """Rows of the chain as far as it can be trusted. Raises where the portal counts more rows than came."""
+        if order.stretch is None:
+            self._tally().take(answers[0], self.walk.counted)
+            return [], ()
         assert order.chain is not None
         if len(answers) > order.chain.pages:
             self.walk.note_newest(answers[-1])
             answers = answers[:-1]
-        rows, closed = self.walk.settle(order.stretch, order.chain, answers)
-        return rows, (closed,) if closed[0] < closed[1] else ()
+        return self.walk.settle(order.stretch, order.chain, answers)
 
 
 @dataclass(slots=True)
@@ -130,12 +172,17 @@ class ListTask:
     busy: bool = False
     failures: int = 0
     wasted: int = 0
+    left: float = 1.0
     seen: set[str] = field(default_factory=set)
+    total: int | None = None
 
     @property
     def finished(self) -> bool:
         """Whether the last page has been read."""
         return self.start is None
+
+    def hurry(self) -> None:
+        """Every page is needed."""
 
     def wants(self, ways: int) -> list[Want[Wanted]]:
         """One command, unless it is on its way."""
@@ -161,7 +208,7 @@ class ListTask:
             if isinstance(answer.error, StreamError):
                 raise answer.error
             return [], ()
-        self.failures = 0
+        self.failures, self.total = 0, answer.total or self.total
         page = rows_of(self.stream, answer.result)
         fresh = self._fresh(page)
         assert self.start is not None
@@ -180,7 +227,7 @@ class ListTask:
     def _fresh(self, page: list[Row]) -> list[Row]:
         fresh = []
         for row in page:
-            key = str(row.get(self.stream.key))
+            key = str(value_of(row, self.stream.key))
             if key not in self.seen:
                 self.seen.add(key)
                 fresh.append(row)
@@ -194,6 +241,9 @@ class ListTask:
         return [], ()
 
 
-def task(stream: Stream, since: Since | None, done: Done = NOTHING) -> Task:
-    """The task that reads a stream, from `since` on where that is given, without the ids that are `done`."""
-    return KeysetTask(stream, since, done) if stream.paging == "keyset" else ListTask(stream)
+def task(stream: Stream, since: Since | None, done: Done = NOTHING, *, proven: bool = False) -> Task:
+    """The task that reads a stream, from `since` on where that is given, without the ids that are `done`.
+
+    proven   the portal counts the rows of a full read when it is complete
+    """
+    return KeysetTask(stream, since, done, proven=proven) if stream.paging == "keyset" else ListTask(stream)

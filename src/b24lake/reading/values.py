@@ -19,8 +19,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from b24lake.reading import cutting
 from b24lake.streams.fields import BOOL, DATE, FLOAT, INT, LINKS, MOMENT, MONEY, SMALL, TEXT, Column
 
+Values = Sequence[Any] | cutting.Column  # of one column, row by row
 Misfits = Mapping[int, str]  # position -> the value as the portal sent it
 Decoded = tuple[pa.Array, Misfits]
 
@@ -31,13 +33,21 @@ _FAILED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, Over
 _YES, _NO = ("Y", "1", "true"), ("N", "0", "false")
 
 
-def decode(values: Sequence[Any], column: Column, zone: tzinfo) -> Decoded:
+def decode(values: Values, column: Column, zone: tzinfo) -> Decoded:
     """One column's values, in order; `zone` is the server's, for times without an offset."""
-    if not values or (values[0] is None and values.count(None) == len(values)):
+    if _are_nothing(values):
         return pa.nulls(len(values), column.type), _NONE
     if column.many:
         return _lists(values, column, zone)
+    if isinstance(values, cutting.Column):
+        values = values.texts(flags=column.type == BOOL)
     return _scalars(values, column.kind, column.type, zone)
+
+
+def _are_nothing(values: Values) -> bool:
+    if isinstance(values, cutting.Column):
+        return values.is_null()
+    return not values or (values[0] is None and values.count(None) == len(values))
 
 
 def as_text(value: Any) -> str | None:
@@ -240,15 +250,31 @@ _CASTS: Mapping[pa.DataType, Callable[[pa.Array, tzinfo], Decoded]] = {
 }
 
 
-def _lists(values: Sequence[Any], column: Column, zone: tzinfo) -> Decoded:
+def _lists(values: Values, column: Column, zone: tzinfo) -> Decoded:
     """A multiple field: its items are decoded as one flat column; a bare value is a list of one."""
-    return _plain_lists(values, column, zone) or _any_lists(values, column, zone)
+    quick = None if pa.types.is_struct(column.type.value_type) else _plain_lists(values, column, zone)
+    if quick is not None:
+        return quick
+    if not isinstance(values, cutting.Column):
+        return _any_lists(values, column, zone)
+    different, places = values.distinct()
+    lists, unfit = _any_lists(different, column, zone)
+    return lists.take(places), {row: unfit[place] for row, place in enumerate(places.to_pylist()) if place in unfit}
 
 
-def _plain_lists(values: Sequence[Any], column: Column, zone: tzinfo) -> Decoded | None:
+def _plain_lists(values: Values, column: Column, zone: tzinfo) -> Decoded | None:
     """The quick way, for lists of texts that all fit; None where there is anything else."""
-    if pa.types.is_struct(column.type.value_type):
+    lists = values.lists() if isinstance(values, cutting.Column) else _lists_of_texts(values)
+    if lists is None:
         return None
+    texts = lists.flatten()
+    decoded, unfit = _scalars(texts, column.kind, column.type.value_type, zone)
+    if unfit:
+        return None
+    return pa.ListArray.from_arrays(lists.offsets, decoded, type=column.type, mask=lists.is_null()), _NONE
+
+
+def _lists_of_texts(values: Sequence[Any]) -> pa.ListArray | None:
     if not _LISTED.issuperset(map(type, values)):
         return None  # Arrow would take a bare text for a list of letters
     try:
@@ -256,12 +282,7 @@ def _plain_lists(values: Sequence[Any], column: Column, zone: tzinfo) -> Decoded
     except _FAILED:
         return None
     texts = lists.flatten()
-    if texts.null_count or pc.any(pc.equal(texts, "")).as_py():
-        return None
-    decoded, unfit = _scalars(texts, column.kind, column.type.value_type, zone)
-    if unfit:
-        return None
-    return pa.ListArray.from_arrays(lists.offsets, decoded, type=column.type, mask=lists.is_null()), _NONE
+    return None if texts.null_count or pc.any(pc.equal(texts, "")).as_py() else lists
 
 
 def _any_lists(values: Sequence[Any], column: Column, zone: tzinfo) -> Decoded:
@@ -284,8 +305,8 @@ def _items(value: Any, *, flags: bool) -> list[Any] | None:
     if isinstance(value, dict) and value and all(key.isdigit() for key in value):
         value = list(value.values())  # a PHP list with gaps arrives as an object
     elif not isinstance(value, list):
-        return [value] if as_text(value) is not None else None
-    return [item for item in value if as_text(item) is not None or (flags and item is False)] or None
+        return None if is_empty(value) else [value]
+    return [item for item in value if not is_empty(item) or (flags and item is False)] or None
 
 
 def _structs(flat: list[Any], type_: pa.StructType) -> Decoded:

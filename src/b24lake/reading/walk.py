@@ -7,10 +7,11 @@ corrects the guess. A stretch is cut again while it is being read when there is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from b24lake.errors import BrokenOffError, PagingError, RetryError, StreamError
+from b24lake.errors import BrokenOffError, PagingError, RestError, RetryError, StreamError
 from b24lake.portal.connection import MAX_COMMANDS
 from b24lake.portal.replies import Answer
 from b24lake.reading.paging import PAGE, Chain, Read, Row, Since, key_of, read_chain, rows_of
@@ -47,11 +48,14 @@ class Stretch:
     failures: int = 0
 
 
+Closed = tuple[tuple[int, int], ...]  # stretches of ids (after, upto] that are completely read
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """Ids that have been read before: stretches (after, upto], rising and apart, and the rows that they had."""
 
-    closed: tuple[tuple[int, int], ...] = ()
+    closed: Closed = ()
     rows: int = 0
 
     @property
@@ -83,6 +87,7 @@ class Walk:
     asked    pages asked
     misses   fresh stretches that were emptier than expected
     rows     rows read so far, `span` the ids they are spread over
+    counted  of these, rows that existed when the stream began: up to the newest id of then
     """
 
     stream: Stream
@@ -96,11 +101,18 @@ class Walk:
     misses: int = 0
     rows: int = 0
     span: int = 0
+    counted: int = 0
 
     @property
     def finished(self) -> bool:
         """Whether every id has been read."""
         return not self.stretches
+
+    @property
+    def left(self) -> float:
+        """Pages still to be read, as far as that can be told; infinite if it cannot."""
+        left = [self._left(stretch) for stretch in self.stretches]
+        return sum(math.inf if pages is None else pages for pages in left)
 
     def note_newest(self, answer: Answer) -> None:
         """Take the newest id from the answer to the newest-first page, if the portal kept that order."""
@@ -112,7 +124,7 @@ class Walk:
             return
         known = [key for key in ids if key is not None]
         if known and len(known) == len(ids) and known == sorted(known, reverse=True):
-            self.newest, self.last = known[0], known[-1]
+            self.newest, self.last = max(known[0], self.stretches[-1].after), known[-1]
 
     def wanted(self, ways: int) -> list[tuple[Stretch, int]]:
         """Idle stretches with the number of pages to ask of each; at most `ways` stretches are on their way at once."""
@@ -126,52 +138,78 @@ class Walk:
         """The chain to send for an idle stretch, which is busy from now on."""
         stretch.busy, stretch.pages, self.begun = True, pages, True
         self.asked += pages
-        return Chain(stretch.after, stretch.upto, pages)
+        return Chain(stretch.after, pages)
 
     def lost(self, stretch: Stretch) -> None:
         """A chain did not get through at all: the stretch is idle again."""
         stretch.busy = False
 
-    def settle(self, stretch: Stretch, chain: Chain, answers: Sequence[Answer]) -> tuple[list[Row], tuple[int, int]]:
-        """Take a chain's answers. Returns the rows to keep and the ids (after, reached] that are now closed.
+    def settle(self, stretch: Stretch, chain: Chain, answers: Sequence[Answer]) -> tuple[list[Row], Closed]:
+        """Take a chain's answers. Returns the rows to keep and the stretches of ids that are now closed.
 
         Raises what ends the stream: a refusal, or pages that cannot be trusted even one at a time.
         """
         return self.use(stretch, chain, read_chain(self.stream, chain, self.since, answers))
 
-    def use(self, stretch: Stretch, chain: Chain, read: Read) -> tuple[list[Row], tuple[int, int]]:
+    def use(self, stretch: Stretch, chain: Chain, read: Read) -> tuple[list[Row], Closed]:
         """The same, where the answers have been judged already."""
         stretch.busy, stretch.pages = False, chain.pages if read.rows else chain.pages // 2
-        self.wasted += read.wasted
-        rows, reached = self._trimmed(stretch, read)
-        if reached > stretch.after or read.finished:
+        self._learn(stretch, chain, read)
+        closed = self._close(stretch, chain, read)
+        rows = self._within(read, chain, closed)
+        self.wasted += read.wasted + (len(read.rows) - len(rows)) // PAGE
+        if closed or read.finished:
             stretch.failures = 0
-        if rows:
+        if read.rows:
             stretch.careful = False
-        closed = (stretch.after, reached)
-        self._learn(stretch, chain, rows, reached)
-        stretch.after = reached
-        if stretch.upto is not None and reached >= stretch.upto:
+        known = self.newest is None or read.reached <= self.newest
+        self.counted += len(rows) if known else len(self._upto(rows, self.newest or 0))
+        if stretch.upto is not None and stretch.after >= stretch.upto:
             self.stretches.remove(stretch)
         elif read.finished:
-            self._end(stretch, chain, rows)
+            self._end(stretch, chain, read.rows)
         elif read.problem is not None:
             self._complain(stretch, chain, read)
         return rows, closed
 
-    def _trimmed(self, stretch: Stretch, read: Read) -> tuple[list[Row], int]:
-        """Rows above a bound that was drawn while the chain was on its way belong to the other stretch."""
-        if stretch.upto is None or read.reached <= stretch.upto:
-            return read.rows, read.reached
-        upto = stretch.upto
-        return [row for row in read.rows if (key_of(self.stream, row) or 0) <= upto], upto
+    def _close(self, stretch: Stretch, chain: Chain, read: Read) -> Closed:
+        """Take what a chain has come through off all stretches whose next ids are in it.
+
+        A chain may run into stretches behind its own, and its own may have been cut while it was on its way. Where a
+        page that was asked alone is empty, nothing is left below a bound.
+        """
+        nothing_left = read.finished and not read.rows and chain.pages == 1
+        closed = []
+        for other in sorted(self.stretches, key=lambda one: one.after):
+            upto = other.upto if other.upto is not None else read.reached
+            reached = upto if other is stretch and nothing_left else min(read.reached, upto)
+            if not chain.after <= other.after < reached:
+                continue
+            closed.append((other.after, reached))
+            other.after = reached
+            if other is not stretch:
+                other.density, other.fresh = stretch.density, False
+                if reached == other.upto and not other.busy:
+                    self.stretches.remove(other)
+        return tuple(closed)
+
+    def _within(self, read: Read, chain: Chain, closed: Closed) -> list[Row]:
+        """The rows of a chain that nobody has brought before."""
+        if closed == ((chain.after, read.reached),):
+            return read.rows
+        keyed = [(key_of(self.stream, row) or 0, row) for row in read.rows]
+        return [row for key, row in keyed if any(after < key <= upto for after, upto in closed)]
+
+    def _upto(self, rows: list[Row], bound: int) -> list[Row]:
+        return [row for row in rows if (key_of(self.stream, row) or 0) <= bound]
 
     def _end(self, stretch: Stretch, chain: Chain, rows: list[Row]) -> None:
         """An open stretch ends on a short page, unless the newest id says that there must be more.
 
-        Then one more page is asked; if that is empty, the newest row is gone and this is the end after all.
+        Then one more page is asked; if that is empty, the newest row is gone and this is the end after all. Below a
+        bound, too, a short page must be followed by an empty one.
         """
-        more = self.newest is not None and stretch.after < self.newest
+        more = stretch.upto is not None or (self.newest is not None and stretch.after < self.newest)
         if more and (rows or chain.pages > 1):
             stretch.careful = True
         else:
@@ -183,6 +221,8 @@ class Walk:
             stretch.failures += 1
             if stretch.failures >= PATIENCE:
                 raise BrokenOffError(problem.what, why=problem.why, fix="run it again later") from problem
+        elif isinstance(problem, RestError):
+            stretch.failures = 0  # the portal does answer
         elif isinstance(problem, PagingError):
             if chain.pages == 1:
                 raise problem
@@ -190,13 +230,15 @@ class Walk:
         elif isinstance(problem, StreamError):
             raise problem
 
-    def _learn(self, stretch: Stretch, chain: Chain, rows: list[Row], reached: int) -> None:
+    def _learn(self, stretch: Stretch, chain: Chain, read: Read) -> None:
         """Density counts from the first row where the stream begins: its ids may start at ten million."""
-        start = (key_of(self.stream, rows[0]) or 1) - 1 if rows and chain.after == 0 else chain.after
-        if reached <= start:
+        rows, first = len(read.rows), chain.after
+        if read.rows and first == 0:
+            first = (key_of(self.stream, read.rows[0]) or 1) - 1
+        if read.reached <= first:
             return
-        density = len(rows) / (reached - start)
-        self.rows, self.span = self.rows + len(rows), self.span + reached - start
+        density = rows / (read.reached - first)
+        self.rows, self.span = self.rows + rows, self.span + read.reached - first
         self.misses += stretch.fresh and density < stretch.density / 2
         stretch.fresh = False
         stretch.steady = abs(density - stretch.density) <= STEADY * density
@@ -227,7 +269,8 @@ class Walk:
         room = max(3, (int(self.asked * BOLD) - self.wasted) // len(self.stretches))
         bold = min(doubled, _share(most, stretch.steady), least + room)
         scouting = self.asked < MAX_COMMANDS and any(other.fresh for other in self.stretches)
-        return min(SCOUT if scouting else MAX_COMMANDS, max(least, bold))
+        uneven = max(SCOUT, self.asked // len(self.stretches)) if self.misses else MAX_COMMANDS
+        return min(SCOUT if scouting else MAX_COMMANDS, uneven, max(least, bold))
 
     def _split(self, ways: int) -> None:
         """Cut the largest stretches until `ways` can be read side by side, as long as each has full chains to ask."""

@@ -46,7 +46,7 @@ class Portal:
         self.tables = Tables(self.world)
         self.finder, self.renderer = Finder(self.settings.server_offset), Renderer()
         self.bucket = Bucket(self.settings.threshold, self.settings.drain)
-        self.budgets, self.counters = Budgets(), Counters()
+        self.budgets, self.counters = Budgets(self.settings.operating_window), Counters()
         self.faults = Faults(self.settings.seed, self.clock.now)
         self.churn = Churn(self.settings.seed, self.tables.__getitem__, self._act)
         self.lock = RLock()

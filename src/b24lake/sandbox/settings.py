@@ -56,6 +56,7 @@ class Settings:
     threshold, drain        leaky bucket per source address: requests, requests per second; threshold 0 = no limit
     operating               `time.operating` in answers: "present" with its reset time, "zero" without, or "absent"
     operating_limit         seconds of work per method in ten minutes before it is blocked; 0 = never
+    operating_window        those ten minutes, in seconds; shorter ones let a method rest in a fraction of the time
     operating_floor         seconds: what takes less is not booked
     billing                 what a batch's work is booked on: "method" = each command's, "batch" = all on `batch`
     gauges                  which commands of a batch show it: "all", or of each method the "first" only, the others 0
@@ -98,6 +99,7 @@ class Settings:
     drain: float = 2.0
     operating: str = "present"
     operating_limit: float = 480.0
+    operating_window: int = 600
     operating_floor: float = 0.1
     billing: str = "method"
     gauges: str = "all"
@@ -154,6 +156,7 @@ def _problems(settings: Settings) -> list[str]:
         (settings.code.isalnum(), "code must be letters and digits"),
         (settings.count_ms is None or settings.count_ms >= 0, "count_ms must not be negative"),
         (min(settings.factors.values(), default=0) >= 0, "factors must not be negative"),
+        (settings.operating_window >= 10, "operating_window must be at least 10 seconds, one for each of its parts"),
         (settings.acceleration > 0, "acceleration must be above 0"),
     ]
     return [text for fine, text in checks if not fine]

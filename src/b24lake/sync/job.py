@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from b24lake.errors import StreamError
 from b24lake.lake.columns import SYNCED_AT
 from b24lake.lake.keys import Deletions
 from b24lake.lake.merging import commit_merge
@@ -19,7 +20,7 @@ from b24lake.lake.replacing import commit_full
 from b24lake.lake.staging import Staged, Staging, remove, sweep
 from b24lake.lake.superseding import supersede
 from b24lake.lake.table import Bookmark, Commit, Counts, Owner, TableState
-from b24lake.lake.unfinished import KEPT, Unfinished, resumable, unfinished
+from b24lake.lake.unfinished import KEPT, Unfinished, joined, resumable, unfinished
 from b24lake.portal.probe import Probe
 from b24lake.reading.decode import SCHEMA_TAIL
 from b24lake.reading.reader import Rows
@@ -43,6 +44,7 @@ class Job:
     clock    the portal's time when the run began, in case its answers carry none
     earlier  what a read of the same kind left that was cut off: this one goes on with it
     newer    the rows of it that changed meanwhile, as they come
+    closed   stretches of ids that have been read
     """
 
     selected: Selected
@@ -59,6 +61,7 @@ class Job:
     earlier: Unfinished | None = None
     newer: Staging | None = None
     catching_up: bool = False
+    closed: list[tuple[int, int]] = field(default_factory=list)
 
     def prepare(self, overlap: timedelta) -> None:
         """Take over what a read of the same kind left that was cut off, and remove what others left."""
@@ -79,14 +82,14 @@ class Job:
         """What to read."""
         found = self.selected.found
         done = Done(self.earlier.closed, self.earlier.rows) if self.earlier else NOTHING
-        return Ask(found.stream, found.columns, self.selected.replication_key, self.since, done)
+        return Ask(found.stream, found.columns, self.selected.replication_key, self.since, done, proven=True)
 
     def catch_up(self, options: Options) -> Ask | None:
         """When everything has been read: what else to ask for, since rows read by an earlier run may have changed."""
         if self.earlier is None or self.catching_up or self.selected.replication_key is None:
             return None
         self.catching_up = True
-        return replace(self.ask, since=self._begun(self.clock) - options.overlap, done=NOTHING)
+        return replace(self.ask, since=self._begun(self.clock) - options.overlap, done=NOTHING, proven=False)
 
     def take(self, rows: Rows, stats: Stats) -> None:
         """Stage a batch, with the time of this run beside each row."""
@@ -96,7 +99,9 @@ class Job:
             self.newer = self.newer or self._begin(f"{self.run_id}-newer", None, spool=True)
             self.newer.add(batch)
         else:  # of an incremental read the last row with a key counts
-            self._staged(stats).add(batch, () if self.catching_up else rows.closed)
+            closed = () if self.catching_up else rows.closed
+            self.closed += closed
+            self._staged(stats).add(batch, closed)
 
     def restart(self) -> None:
         """Rows begin to come anew: remove those that came."""
@@ -113,6 +118,7 @@ class Job:
             if staging is not None:
                 staging.discard()
         self.staging = self.newer = self.earlier = None
+        self.closed.clear()
 
     def leave(self) -> int:
         """The run ends too early: keep what can be gone on with, and say how many rows that are."""
@@ -125,7 +131,11 @@ class Job:
         return 0
 
     def commit(self, stats: Stats, options: Options) -> None:
-        """Everything has been read: make it visible, as one version, with the bookmark."""
+        """Everything has been read: make it visible, as one version, with the bookmark.
+
+        Raises StreamError where the stretches that were read do not meet: the table would be short.
+        """
+        check_whole(joined([*self.closed, *(self.earlier.closed if self.earlier else ())]))
         staged = self._staged(stats).close()
         commit = Commit(self.run_id, self._bookmark(stats, options), self._metadata(stats))
         if self.since is None:
@@ -207,6 +217,18 @@ class Job:
         elif bookmark is not None and counts.version is not None:
             report.bookmark = _moment(bookmark.value).isoformat()
         report.status = EMPTY if self.since is None and not counts.rows else SUCCESS
+
+
+def check_whole(closed: Sequence[tuple[int, int]]) -> None:
+    """Raises StreamError where ids between stretches, or before the first one, have not been read."""
+    ends = [0, *(upto for _, upto in closed)]
+    for end, (after, _) in zip(ends, closed, strict=False):
+        if after > end:
+            raise StreamError(
+                f"The rows with ids from {end + 1} to {after} were not read",
+                why="the stretches of ids that were read side by side do not meet",
+                fix="run it again, and report this: it should never happen",
+            )
 
 
 def fingerprint(selected: Selected, probe: Probe) -> str:

@@ -16,6 +16,7 @@ from b24lake.portal.connection import Connection
 from b24lake.portal.limits import PLANS
 from b24lake.portal.webhook import Webhook
 from b24lake.reading.reader import Ended, Event, Reader, Restarted, Rows
+from b24lake.reading.schedule import Stats
 from b24lake.streams.discovery import Discovery, discover
 from b24lake.streams.selection import Selected, select
 from b24lake.sync import memory
@@ -177,6 +178,7 @@ def _handle(event: Event, open_: dict[str, Job], reader: Reader, options: Option
                     reader.add(more)
                 else:
                     job.commit(reader.stats[event.name], options)
+                    _explain(job, reader.stats[event.name], report)
                     del open_[event.name]
             case Ended(error=StreamError() as error):
                 raise error
@@ -211,6 +213,16 @@ def _abandon(open_: dict[str, Job], reader: Reader, report: RunReport, error: B2
         job.report.status, job.report.error = (FAILED if begun else SKIPPED), str(error)
         _count(job, reader)
     open_.clear()
+
+
+def _explain(job: Job, stats: Stats, report: RunReport) -> None:
+    """Say why more rows came than the portal counts: those up to the newest id of the start can only become fewer."""
+    read, total = job.report.rows_read, stats.portal_total
+    if total is not None and read > total:
+        report.notes.append(
+            f"{job.selected.name}: {read:,} rows were read and the portal counts {total:,}: "
+            f"{read - total:,} were created or deleted while it was read"
+        )
 
 
 def _fail(job: Job, error: B24LakeError, report: RunReport) -> None:
