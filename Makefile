@@ -40,9 +40,12 @@ check: .venv/.dev ## lint, format, types, import arrows
 	@$(RUN) mypy
 	@$(RUN) pytest -q tests/test_house.py
 
-bench: .venv/.dev ## speed and memory, written to benchmarks/RESULTS.md
+bench: .venv/.dev ## speed, memory, limits: benchmarks/RESULTS.md (about a quarter of an hour)
 	@$(RUN) benchmarks.full_read
 	@$(RUN) benchmarks.memory
+	@$(RUN) benchmarks.realistic
+	@$(RUN) benchmarks.operating
+	@$(RUN) benchmarks.portal_whole
 
 lock: ## choose the newest versions again and write both lock files (needs uv)
 	@command -v "$(UV)" >/dev/null || { echo "make lock needs uv: pip install uv, or make lock UV=/path/to/uv"; exit 1; }

@@ -1,1 +1,1 @@
-"""Speed and memory, measured against a sandbox portal on this machine: `make bench` writes RESULTS.md."""
+"""Speed, memory and limits, measured against a sandbox portal on this machine: `make bench` writes RESULTS.md."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import psutil
 from rich.console import Console
@@ -13,6 +15,7 @@ from rich.table import Table
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 TITLE = "# Benchmarks\n\nWritten by `make bench`. The line above a table names the command that makes it again.\n"
+WIDTH = 170  # characters of a table that goes into a file
 LIBRARIES = ["b24lake", "pyarrow", "deltalake", "orjson", "b24pysdk", "fast-bitrix24"]
 
 
@@ -23,6 +26,18 @@ class Bar:
     asks: str
     measured: str
     passed: bool
+
+    @classmethod
+    def at_most(cls, limit: float, what: str, measured: float) -> Self:
+        """A figure that must not be larger: `Bar.at_most(0.35, "the peer's wall time", 0.3)`, or a mere count."""
+        times = "" if isinstance(limit, int) else "x"
+        shown = f"{measured:.2f}{times}" if times else f"{measured:,}"
+        return cls(asks=f"at most {limit}{times} {what}", measured=shown, passed=measured <= limit)
+
+    @classmethod
+    def all_rows(cls, rows: int, of: int) -> Self:
+        """Every row is read."""
+        return cls(asks="every row is read", measured=f"{rows:,} of {of:,}", passed=rows == of)
 
     def __str__(self) -> str:
         return f"{'pass' if self.passed else 'MISS'}: {self.asks}; measured {self.measured}"
@@ -41,7 +56,7 @@ class Section:
 
     def show(self) -> None:
         """Print the table and the bars."""
-        console = Console()
+        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
         table = Table(title=self.title, caption=self.about)
         for number, column in enumerate(self.columns):
             table.add_column(column, justify="right" if number else "left", no_wrap=True)
