@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from b24lake import __version__
-from b24lake.cli import check, demo, query, sandbox, streams, sync, tables
+from b24lake.cli import check, demo, plan, query, sandbox, streams, sync, tables
 from b24lake.cli.common import CANCELED_CODE, fail, print_json
 from b24lake.errors import B24LakeError
 from b24lake.portal.webhook import mask
@@ -26,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (check, streams, sync, tables, query, sandbox, demo):
+for module in (check, streams, plan, sync, tables, query, sandbox, demo):
     module.register(app)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -14,9 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from b24lake.cli.common import console
+from b24lake.cli.plan import in_words
+from b24lake.reading.paging import PAGE
+from b24lake.reading.plan import Left, remaining
 from b24lake.reading.reader import Reader
-from b24lake.reading.schedule import Stats
-from b24lake.sync.report import EMPTY, FAILED, LOCKED, SUCCESS, RunReport, StreamReport
+from b24lake.reading.schedule import Active, Stats
+from b24lake.reading.timekeeper import Terms
+from b24lake.sync.report import EMPTY, FAILED, LOCKED, SKIPPED, SUCCESS, RunReport, StreamReport
 from b24lake.sync.run import Progress
 
 _STYLES = {SUCCESS: "green", EMPTY: "cyan", LOCKED: "yellow", FAILED: "red", "partial": "yellow"}
@@ -43,7 +49,8 @@ class _Moving:
     def __rich__(self) -> RenderableType:
         progress = self.progress
         seconds = time.monotonic() - progress.began
-        self.spinner.update(text=f"{progress.phase} {progress.portal}  {_asked(progress)}{seconds:.0f} s")
+        told = f"{progress.phase} {progress.portal}  {_asked(progress)}{seconds:.0f} s{_still(progress)}"
+        self.spinner.update(text=told)
         if progress.report is None or progress.reader is None:
             return self.spinner
         return Group(self.spinner, _streams(progress.report, progress.reader))
@@ -56,28 +63,71 @@ def _asked(progress: Progress) -> str:
     return f"{counters.requests} requests{', as fast as the portal allows' if counters.waited else ''}  "
 
 
+def _still(progress: Progress) -> str:
+    """How much longer it will take, as far as every stream tells."""
+    if progress.reader is None or progress.connection is None:
+        return ""
+    schedule, now = progress.reader.schedule, time.time()
+    rows = sum(stats.rows for stats in schedule.stats.values())
+    own = time.process_time() / max(1, rows)
+    left = [_left(active, schedule.stats[active.name], own) for active in [*schedule.active.values()]]
+    if not rows or not left or None in left:
+        return ""
+    plan = progress.connection.budget.plan
+    terms = Terms(plan, schedule.concurrency, schedule.gauges.threshold, schedule.gauges)
+    seconds = remaining([one for one in left if one], terms, now)
+    return f", about {in_words(seconds)} left" if seconds >= 1 else ""
+
+
+def _left(active: Active, stats: Stats, own: float) -> Left | None:
+    """What a stream still has; None as long as it does not know."""
+    if not stats.commands or not math.isfinite(active.task.left):
+        return None
+    rows = math.ceil(active.task.left * PAGE)
+    return Left(active.ask.stream.method, rows, stats.portal_seconds / stats.commands, own)
+
+
+def _share(active: Active | None, stats: Stats) -> float | None:
+    """How much of a stream has been read, of 1; None as long as it does not know."""
+    if active is None:
+        return 1.0 if stats.ended else None
+    done = stats.rows + active.ask.done.rows
+    left = active.task.left * PAGE
+    return done / (done + left) if done and math.isfinite(left) else None
+
+
 def _streams(report: RunReport, reader: Reader) -> Table:
-    table = _table("stream", "state", "rows", "rows/s", "pages", "portal s", "rests")
+    table = _table("stream", "state", "rows", "%", "rows/s", "pages", "portal s", "rests")
     for line in report.streams:
         stats = reader.stats.get(line.name)
         if stats is not None:
-            table.add_row(*_moving_line(line, stats))
+            table.add_row(*_moving_line(line, stats, reader))
     return table
 
 
-def _moving_line(line: StreamReport, stats: Stats) -> list[str | Text]:
-    rest = stats.resting_until - time.time()
-    state = f"rests {rest:.0f} s" if rest > 0 and line.status == "skipped" else line.status
-    state = {"skipped": "reading" if stats.commands else "waiting"}.get(state, state)
+def _moving_line(line: StreamReport, stats: Stats, reader: Reader) -> list[str | Text]:
+    share = _share(reader.schedule.active.get(line.name), stats)
+    state = _state(line, stats)
     return [
         line.name,
-        Text(state, style=_STYLES.get(state, "blue")),
+        Text(state, style=_STYLES.get(state, "yellow" if state.startswith("rests") else "blue")),
         f"{stats.rows:,}",
+        f"{int(100 * share)}" if share is not None else "",
         f"{stats.rows / (stats.ended - stats.began):,.0f}" if stats.rows and stats.ended > stats.began else "",
         f"{stats.commands:,}",
         f"{stats.portal_seconds:,.1f}",
         f"{stats.rests or ''}",
     ]
+
+
+def _state(line: StreamReport, stats: Stats) -> str:
+    """Reading, waiting, or resting: for how long, until when, and what for."""
+    if line.status != SKIPPED:
+        return line.status
+    rest = stats.resting_until - time.time()
+    if rest <= 0:
+        return "reading" if stats.commands else "waiting"
+    return f"rests {rest:.0f} s until {datetime.fromtimestamp(stats.resting_until):%H:%M:%S}: operating time"
 
 
 def closing(report: RunReport, lake: Path) -> None:
