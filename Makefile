@@ -46,6 +46,8 @@ bench: .venv/.dev ## speed, memory, limits: benchmarks/RESULTS.md (about a quart
 	@$(RUN) benchmarks.realistic
 	@$(RUN) benchmarks.operating
 	@$(RUN) benchmarks.portal_whole
+	@$(RUN) benchmarks.makespan
+	@$(RUN) benchmarks.plan
 
 lock: ## choose the newest versions again and write both lock files (needs uv)
 	@command -v "$(UV)" >/dev/null || { echo "make lock needs uv: pip install uv, or make lock UV=/path/to/uv"; exit 1; }

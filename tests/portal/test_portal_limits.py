@@ -250,3 +250,14 @@ def test_what_is_left_counts_work_of_which_the_portal_has_not_told() -> None:
     beside = seen(gauges, Timing(5.0, 101.0, EPOCH + 60, EPOCH), *others)  # a batch that ran at the same time
     assert beside.left(DEALS, EPOCH) == pytest.approx(200 - 100 - 20 - 25)
     assert seen(beside, Timing(5.0, 160.0, EPOCH + 60, EPOCH)).left(DEALS, EPOCH) == pytest.approx(40)
+
+
+def test_methods_that_did_the_same_work_do_not_rest_together() -> None:
+    """Both show the same number, and the envelope repeats it, but it has not grown by the work of both."""
+    same = [(method, Answer(timing=Timing(4.0, 8.0, EPOCH + 90, EPOCH))) for method in (DEALS, LEADS)]
+    gauges = observe(Gauges(200.0), same, Timing(8.0, 8.0, EPOCH + 90, EPOCH), EPOCH)
+    assert gauges.by_batch  # nothing is known from before: it may have been the work of a batch
+    again = [(method, Answer(timing=Timing(4.0, 12.0, EPOCH + 90, EPOCH))) for method in (DEALS, LEADS)]
+    assert not observe(Gauges(200.0, {BATCH: Gauge(8.0)}), again, Timing(8.0, 12.0, EPOCH + 90, EPOCH), EPOCH).by_batch
+    rising = [(DEALS, Answer(timing=told(number, 90))) for number in (4.0, 8.0)] + same[1:]
+    assert not observe(Gauges(200.0), rising, Timing(8.0, 8.0, EPOCH + 90, EPOCH), EPOCH).by_batch

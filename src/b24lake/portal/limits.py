@@ -22,6 +22,7 @@ UNKNOWN_REST = 1.5  # seconds between two looks at a block of which the portal d
 OVER = 0.02  # of the threshold, by which a method may pass it with its last request before a rest, or before its end
 FEELER = 0.05  # of the threshold may be asked after a reset, until an answer tells what has become free
 RESERVE = 2.0  # seconds of drain kept free: requests arrive later and closer together than they were sent
+_NEARLY = 0.9  # of the work that is booked: portals leave out very short commands
 TOGETHER = 1.0  # seconds between refusals that count as one
 SLOWEST = 1 / 8  # of the plan's drain, however often the portal refuses
 
@@ -134,12 +135,17 @@ def observe(gauges: Gauges, answers: Iterable[tuple[str, Answer]], outer: Timing
     """The gauges after one batch (or call): `answers` as (method, answer), `outer` the batch's own timing.
 
     Per batch and method the largest value counts, since most commands report 0. The envelope's own number is the gauge
-    of `batch` where no command reports anything, or several methods all report just this number. Elsewhere it may
-    repeat a method's number, so it only tells when `batch` would be free after a block.
+    of `batch` where no command reports anything, or commands of several methods all report just this number and it
+    grew by the work of all of them. Elsewhere it may repeat a method's number, so it only tells when `batch` would be
+    free after a block.
     """
+    answers = list(answers)
     told = _by_method(answers)
     finish = outer.finish or max((one.timing.finish or 0.0 for one in told.values()), default=0.0)
-    by_batch = _bills_batch([one.timing for one in told.values()], outer.operating, gauges.by_batch)
+    by_batch = gauges.by_batch
+    if outer.operating:
+        grew = outer.operating - gauges.by_method.get(BATCH, Gauge()).operating
+        by_batch = _bills_batch(answers, outer.operating, grew, before=by_batch)
     updated = dict(gauges.by_method)
     for method, one in told.items():
         updated[method] = _read(updated.get(method, Gauge()), one, gauges.threshold, now, finish)
@@ -170,12 +176,16 @@ def _by_method(answers: Iterable[tuple[str, Answer]]) -> dict[str, _Told]:
     return told
 
 
-def _bills_batch(inner: Collection[Timing], operating: float | None, before: bool) -> bool:
-    """Whether a portal seems to bill batches as a whole instead of the methods inside; one number alone cannot tell."""
-    told = [timing.operating for timing in inner if timing.operating]
-    if not operating or len(told) == 1:
-        return before
-    return not told or set(told) == {operating}
+def _bills_batch(answers: Collection[tuple[str, Answer]], operating: float, grew: float, *, before: bool) -> bool:
+    """Whether a portal seems to bill batches as a whole instead of the methods inside; `before` where nothing tells.
+
+    Methods that did the same work show the same number as well, but not one that has grown by the work of all of them.
+    """
+    told = [(method, answer.timing.operating) for method, answer in answers if answer.timing.operating]
+    if not told or {number for _, number in told} != {operating}:
+        return not told
+    worked = sum(answer.timing.duration for _, answer in answers)
+    return True if len({method for method, _ in told}) > 1 and grew >= _NEARLY * worked else before
 
 
 def blocked(gauges: Gauges, method: str, now: float) -> Gauges:

@@ -268,10 +268,7 @@ class PortalHabits:
         self.told |= any(timing.reset_at is not None for timing in timings)
         self._windows += [_window(answer.timing) for method, answer in answers if method in fresh]
         self._windows += [_window(outer, self.before)] if limits.BATCH not in self.gauges.by_method else []
-        before, self.gauges = self.gauges.by_batch, limits.observe(self.gauges, answers, outer, now)
-        if self.gauges.by_batch and not before:  # methods that did the same work show the same number as well
-            worked = sum(timing.duration for timing in timings)
-            self.gauges = replace(self.gauges, by_batch=(outer.operating or 0.0) >= 0.9 * worked)
+        self.gauges = limits.observe(self.gauges, answers, outer, now)
 
     @property
     def window(self) -> float:
