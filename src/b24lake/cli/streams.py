@@ -41,14 +41,16 @@ def streams(
 
 
 def _document(found: Found) -> dict[str, Any]:
+    from b24lake.streams.selection import is_hidden, switch
+
     stream, locked = found.stream, found.locked
     return {
         "name": stream.name,
         "title": stream.title,
         "group": stream.group,
-        "status": "locked" if locked else "available",
+        "status": "locked" if locked else "hidden" if is_hidden(stream, ()) else "available",
         "reason": locked.what if locked else None,
-        "cure": locked.fix if locked else None,
+        "cure": locked.fix if locked else f"add {switch(stream)}" if stream.option else None,
         "scopes": list(stream.scopes),
         "method": stream.method,
         "primary_key": [stream.key],
@@ -65,10 +67,13 @@ def _document(found: Found) -> dict[str, Any]:
 def _show(found: list[Found]) -> None:
     from rich.table import Table
 
+    from b24lake.streams.definitions import GROUPS
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("stream", "", "primary key", "replication key", "sync types", "fields"):
         table.add_column(heading, justify="right" if heading == "fields" else "left")
-    for group, members in groupby(sorted(found, key=lambda one: one.stream.group), key=lambda one: one.stream.group):
+    in_order = sorted(found, key=lambda one: GROUPS.index(one.stream.group))
+    for group, members in groupby(in_order, key=lambda one: one.stream.group):
         table.add_row(f"[bold blue]{group}[/]")
         for one in members:
             table.add_row(*_line(one))
@@ -76,9 +81,13 @@ def _show(found: list[Found]) -> None:
 
 
 def _line(found: Found) -> list[str]:
+    from b24lake.streams.selection import is_hidden, switch
+
     stream = found.stream
     if found.locked is not None:
         return [f"  {stream.name}", "[red]locked[/]", f"[dim]{found.locked.what}. {found.locked.fix}[/]"]
+    if is_hidden(stream, ()):
+        return [f"  {stream.name}", "[yellow]hidden[/]", f"[dim]until it is switched on with {switch(stream)}[/]"]
     keys = ", ".join(stream.replication_keys) or "–"
     return [
         f"  {stream.name}",

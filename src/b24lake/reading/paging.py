@@ -28,6 +28,7 @@ from b24lake.reading.values import moment
 from b24lake.streams.definitions import Stream
 from b24lake.streams.fields import descriptor_rows
 
+LIMIT = 200  # rows of one page of open lines, at most
 PAGE = 50  # rows of one page, fixed by the portal
 Row = dict[str, Any] | Raw  # as JSON where it came in a large body
 
@@ -91,12 +92,14 @@ def page_params(
     stream: Stream, after: int | Reference, upto: int | None, since: Since | None, *, descending: bool = False
 ) -> dict[str, Any]:
     """Parameters of one page of ids in (after, upto], in the spelling of the method's family."""
-    conditions: dict[str, Any] = {f">{stream.key}": after}
+    conditions: dict[str, Any] = {**stream.params.get("filter", {}), f">{stream.key}": after}
     if upto is not None:
         conditions[f"<={stream.key}"] = upto
     if since is not None:
         conditions[f">={since.key}"] = since.text
     direction = "DESC" if descending else "ASC"
+    if stream.spelling == "call":
+        return {**stream.params, "FILTER": conditions, "SORT": stream.key, "ORDER": direction, "start": -1}
     if stream.spelling == "user":
         return {**stream.params, "FILTER": conditions, "sort": stream.key, "order": direction, "start": -1}
     return {**stream.params, "filter": conditions, "order": {stream.key: direction}, "start": -1}
@@ -147,6 +150,14 @@ def rows_of(stream: Stream, result: Any) -> list[Row]:
     return rows
 
 
+def whole_row(stream: Stream, result: Any) -> Row:
+    """The one row in a result. Raises StreamError where there is none."""
+    row = result.get(stream.rows_at, result) if stream.rows_at and isinstance(result, dict) else result
+    if not isinstance(row, dict):
+        raise StreamError(f"{stream.method} answered something that is not a record")
+    return row
+
+
 def _page(stream: Stream, answer: Answer) -> Sequence[Row]:
     """The rows of one page, left as JSON where they came so."""
     content = answer.content
@@ -186,13 +197,21 @@ def _finders(key: str) -> tuple[re.Pattern[bytes], msgspec.json.Decoder[Any]]:
 
 def offset_command(stream: Stream, start: int) -> Command:
     """One page of a stream that can only be paged by position."""
+    if stream.paging == "limit":
+        asked = {"order": {stream.key: "ASC"}, "limit": LIMIT, "offset": start}
+        return Command(stream.method, {**stream.params, "PARAMS": asked})
     if stream.spelling == "department":
         return Command(stream.method, {**stream.params, "sort": stream.key, "order": "ASC", "start": start})
     return Command(stream.method, {**stream.params, "start": start} if start else dict(stream.params))
 
 
-def next_offset(start: int, page: Sequence[Row], answer: Answer, seen: int) -> int | None:
-    """Where the next page by position begins; None at the end.
+def each_command(stream: Stream, number: int) -> Command:
+    """The call with the parameters of that number."""
+    return Command(stream.method, {**stream.params, **stream.each[number]})
+
+
+def next_offset(stream: Stream, start: int, page: Sequence[Row], answer: Answer, seen: int) -> int | None:
+    """Where the next page by position begins; None at the end. Open lines end with an empty page: they tell no total.
 
     Some of these methods are not documented to be paged at all and answer everything at once, with a `total` or
     without: they end where `total` rows are there, or on a page that is not full. `seen` counts the different rows so
@@ -200,6 +219,8 @@ def next_offset(start: int, page: Sequence[Row], answer: Answer, seen: int) -> i
     """
     if not page:
         return None
+    if stream.paging == "limit":
+        return start + len(page)
     if answer.next is not None and answer.next > start:
         return answer.next
     more = seen < answer.total if answer.total is not None else len(page) % PAGE == 0

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from b24lake.errors import RetryError, StreamError
-from b24lake.portal.connection import Command
+from b24lake.errors import BrokenOffError, RestError, RetryError, StreamError
+from b24lake.portal.connection import MAX_COMMANDS, Command
 from b24lake.portal.replies import Answer
 from b24lake.reading.packing import Want
 from b24lake.reading.paging import (
@@ -15,12 +15,14 @@ from b24lake.reading.paging import (
     Row,
     Since,
     chain_commands,
+    each_command,
     newest_command,
     next_offset,
     offset_command,
     rows_of,
     unanswered,
     value_of,
+    whole_row,
 )
 from b24lake.reading.tally import MOST, Tally
 from b24lake.reading.walk import NOTHING, PATIENCE, Closed, Done, Stretch, Walk, remaining
@@ -29,12 +31,13 @@ from b24lake.streams.definitions import Stream
 
 @dataclass(slots=True)
 class Order:
-    """Commands of one task in one request; `stretch` and `chain` are a keyset stream's."""
+    """Commands of one task in one request; `stretch` and `chain` are a keyset stream's, `calls` numbers of `each`."""
 
     task: Task
     commands: dict[str, Command]
     stretch: Stretch | None = None
     chain: Chain | None = None
+    calls: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,9 @@ class ListTask:
         page = rows_of(self.stream, answer.result)
         fresh = self._fresh(page)
         assert self.start is not None
-        self.start = next_offset(self.start, page, answer, len(self.seen)) if fresh and self._paged() else None
+        self.start = (
+            next_offset(self.stream, self.start, page, answer, len(self.seen)) if fresh and self._paged() else None
+        )
         if self.finished and self._paged() and answer.total is not None and len(self.seen) < answer.total:
             raise StreamError(
                 f"{self.stream.method} says that there are {answer.total} rows, but gives {len(self.seen)}",
@@ -241,9 +246,71 @@ class ListTask:
         return [], ()
 
 
+@dataclass(slots=True)
+class EachTask:
+    """A stream that takes one call per row, as many in a request as fit. Calls that are refused bring no row."""
+
+    stream: Stream
+    waiting: list[int] = field(default_factory=list)
+    flying: int = 0
+    failures: int = 0
+    wasted: int = 0
+    total: int | None = None
+
+    def __post_init__(self) -> None:
+        """All calls are still to be made."""
+        self.waiting = list(range(len(self.stream.each)))
+
+    @property
+    def finished(self) -> bool:
+        """Whether every call has been answered."""
+        return not self.waiting and not self.flying
+
+    @property
+    def left(self) -> float:
+        """Calls without an answer."""
+        return float(len(self.waiting) + self.flying)
+
+    def hurry(self) -> None:
+        """Every call is needed."""
+
+    def wants(self, ways: int) -> list[Want[Wanted]]:
+        """As many calls as a request may have."""
+        return [Want(Wanted(self), min(MAX_COMMANDS, len(self.waiting)))] if self.waiting and ways else []
+
+    def order(self, stretch: Stretch | None, pages: int, prefix: str) -> Order:  # noqa: ARG002
+        """The next calls."""
+        numbers, self.waiting = self.waiting[:pages], self.waiting[pages:]
+        self.flying += len(numbers)
+        return Order(
+            self, {f"{prefix}{number}": each_command(self.stream, number) for number in numbers}, calls=numbers
+        )
+
+    def lost(self, order: Order) -> None:
+        """The calls are wanted again."""
+        self.flying -= len(order.calls)
+        self.waiting = [*order.calls, *self.waiting]
+
+    def take(self, order: Order, answers: Sequence[Answer]) -> tuple[list[Row], Closed]:
+        """The rows that came. Calls that were left unanswered are made again."""
+        self.flying -= len(order.calls)
+        rows: list[Row] = []
+        for number, answer in zip(order.calls, answers, strict=True):
+            if unanswered(answer) or isinstance(answer.error, RetryError | RestError):
+                self.waiting.append(number)
+            elif answer.error is None:
+                rows.append(whole_row(self.stream, answer.result))
+        self.failures = self.failures + 1 if len(self.waiting) >= len(order.calls) and not rows else 0
+        if self.failures >= PATIENCE:
+            raise BrokenOffError(f"{self.stream.method} failed again and again", fix="run it again later")
+        return rows, ()
+
+
 def task(stream: Stream, since: Since | None, done: Done = NOTHING, *, proven: bool = False) -> Task:
     """The task that reads a stream, from `since` on where that is given, without the ids that are `done`.
 
     proven   the portal counts the rows of a full read when it is complete
     """
-    return KeysetTask(stream, since, done, proven=proven) if stream.paging == "keyset" else ListTask(stream)
+    if stream.paging == "keyset":
+        return KeysetTask(stream, since, done, proven=proven)
+    return EachTask(stream) if stream.paging == "each" else ListTask(stream)

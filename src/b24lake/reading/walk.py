@@ -53,10 +53,14 @@ Closed = tuple[tuple[int, int], ...]  # stretches of ids (after, upto] that are 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Ids that have been read before: stretches (after, upto], rising and apart, and the rows that they had."""
+    """Ids that have been read before: stretches (after, upto], rising and apart, and the rows that they had.
+
+    below   ids up to here are not wanted at all
+    """
 
     closed: Closed = ()
     rows: int = 0
+    below: int = 0
 
     @property
     def span(self) -> int:
@@ -70,7 +74,7 @@ NOTHING = Done()
 def remaining(done: Done) -> list[Stretch]:
     """What is left between the stretches that are done, and behind them; as dense as these were until known better."""
     density = done.rows / done.span if done.span else 0.0
-    starts = [0, *(upto for _, upto in done.closed)]
+    starts = [done.below, *(upto for _, upto in done.closed)]
     ends = [*(after for after, _ in done.closed), None]
     return [
         Stretch(after, upto, density) for after, upto in zip(starts, ends, strict=True) if upto is None or after < upto

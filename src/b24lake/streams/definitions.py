@@ -6,8 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Paging = Literal["keyset", "offset", "whole", "fields"]
-Spelling = Literal["crm", "user", "department"]
+from b24lake.streams.declared import (
+    CALL,
+    COMMENT,
+    DEAL_HISTORY,
+    DEPARTMENT,
+    DESCRIPTOR,
+    ITEM_DESCRIPTOR,
+    LEAD_HISTORY,
+    OPEN_LINE,
+    PRODUCT,
+    PRODUCT_ROW,
+    SMART_TYPE,
+    STATUS,
+    USER,
+    Declared,
+)
+
+Paging = Literal["keyset", "offset", "limit", "whole", "fields", "each", "children"]
+Spelling = Literal["crm", "user", "department", "call"]
 
 MULTIFIELDS = ("PHONE", "EMAIL", "WEB", "IM", "LINK")
 _ALL = ("*", "UF_*")
@@ -25,10 +42,14 @@ class Stream:
     rows_at           key under `result` that holds the rows; "" = the result is the list
     key               primary key; for keyset paging the portal can filter and sort by it
     replication_keys  fields by which changes can be asked for, the default first; () = full reads only
-    paging            keyset: pages by `key`, never counted; offset: pages by `start`; whole: everything at once;
-                      fields: one object, field code -> descriptor
+    paging            keyset: pages by `key`, never counted; offset: pages by `start`; limit: pages by `offset`, without
+                      a total; whole: everything at once; fields: one object, field code -> descriptor; each: one call
+                      for each of `each`; children: one call for each record of `parent`
+    each              parameters of one call each
+    parent            stream of whose records these are the children, `parent_key` their column that names it
     spelling          how the method's family spells filter, order and start
-    describe          method that names the columns; "" = `declared` alone
+    describe          method that names the columns, with `describe_params`; "" = `declared` alone
+    option            setting that must be on for the stream to be offered; "" = always
     declared          declared type by column, where the portal does not tell it (types of `*.fields` descriptors)
     docs              page of the vendor's reference this row was written from
     """
@@ -44,94 +65,94 @@ class Stream:
     key: str = "ID"
     replication_keys: tuple[str, ...] = ()
     paging: Paging = "keyset"
+    each: tuple[Mapping[str, Any], ...] = ()
+    parent: str = ""
+    parent_key: str = ""
     spelling: Spelling = "crm"
     describe: str = ""
+    describe_params: Mapping[str, Any] = field(default_factory=dict)
+    option: str = ""
     declared: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sync_types(self) -> tuple[str, ...]:
         """Sync types on offer, the preset one first."""
-        return ("INCREMENTAL", "FULL_TABLE") if self.replication_keys else ("FULL_TABLE",)
+        return ("INCREMENTAL", "FULL_TABLE") if self.replication_keys or self.parent else ("FULL_TABLE",)
 
 
-_CRM, _META, _USERS = "CRM", "field definitions", "users and structure"
-
-_DESCRIPTOR = {
-    "id": "string",
-    "type": "string",
-    "title": "string",
-    "isRequired": "boolean",
-    "isReadOnly": "boolean",
-    "isImmutable": "boolean",
-    "isMultiple": "boolean",
-    "isDynamic": "boolean",
-    "isDeprecated": "boolean",
-    "statusType": "string",
-    "items": "items",
-    "listLabel": "string",
-    "formLabel": "string",
-    "filterLabel": "string",
-    "settings": "object",
-}
-_STATUS = {
-    "ID": "integer",
-    "ENTITY_ID": "string",
-    "STATUS_ID": "string",
-    "NAME": "string",
-    "NAME_INIT": "string",
-    "SORT": "integer",
-    "SYSTEM": "char",
-    "CATEGORY_ID": "crm_category",
-    "COLOR": "string",
-    "SEMANTICS": "string",
-    "EXTRA": "object",
-}
-_DEPARTMENT = {
-    "ID": "integer",
-    "NAME": "string",
-    "SORT": "integer",
-    "PARENT": "department",
-    "UF_HEAD": "user",
-}
-_USER = {
-    "ID": "integer",
-    "XML_ID": "string",
-    "ACTIVE": "boolean",
-    "NAME": "string",
-    "LAST_NAME": "string",
-    "SECOND_NAME": "string",
-    "TITLE": "string",
-    "EMAIL": "string",
-    "LAST_LOGIN": "datetime",
-    "DATE_REGISTER": "date",
-    "TIME_ZONE": "string",
-    "IS_ONLINE": "char",
-    "TIME_ZONE_OFFSET": "integer",
-    "TIMESTAMP_X": "datetime",
-    "LAST_ACTIVITY_DATE": "datetime",
-    "PERSONAL_GENDER": "string",
-    "PERSONAL_BIRTHDAY": "date",
-    "PERSONAL_PHOTO": "string",
-    "WORK_POSITION": "string",
-    "UF_EMPLOYMENT_DATE": "date",
-    "UF_DEPARTMENT": "department[]",
-    "UF_PHONE_INNER": "string",
-    "USER_TYPE": "string",
-}
-_PRODUCT = {"PREVIEW_PICTURE": "product_file", "DETAIL_PICTURE": "product_file", "TIMESTAMP_X": "datetime"}
+CRM, META, SMART, USERS, TELEPHONY, LINES = (
+    "CRM",
+    "field definitions",
+    "smart processes",
+    "users and structure",
+    "telephony",
+    "open lines",
+)
+GROUPS = (CRM, META, SMART, USERS, TELEPHONY, LINES)
 
 
 def _fields(name: str, entity: str, method: str, docs: str) -> Stream:
     return Stream(
         name=name,
         title=f"Field definitions of {entity}",
-        group=_META,
+        group=META,
         scopes=("crm",),
         method=method,
         paging="fields",
         key="id",
-        declared=_DESCRIPTOR,
+        declared=DESCRIPTOR,
         docs=docs,
+    )
+
+
+def _history(name: str, title: str, entity_type: int, declared: Declared) -> Stream:
+    """A log that only grows: its bookmark is an id."""
+    return Stream(
+        name=name,
+        title=title,
+        group=CRM,
+        scopes=("crm",),
+        method="crm.stagehistory.list",
+        params={"entityTypeId": entity_type},
+        rows_at="items",
+        replication_keys=("ID",),
+        declared=declared,
+        docs="api-reference/crm/crm-stage-history-list.md",
+    )
+
+
+def smart_items(entity_type: int, title: str) -> Stream:
+    """The records of one smart process."""
+    return Stream(
+        name=f"spa_{entity_type}",
+        title=title,
+        group=SMART,
+        scopes=("crm",),
+        method="crm.item.list",
+        params={"entityTypeId": entity_type, "useOriginalUfNames": "Y", "select": list(_ALL)},
+        rows_at="items",
+        key="id",
+        replication_keys=("updatedTime",),
+        describe="crm.item.fields",
+        describe_params={"entityTypeId": entity_type, "useOriginalUfNames": "Y"},
+        docs="api-reference/crm/universal/crm-item-list.md",
+    )
+
+
+def smart_fields(entity_type: int, title: str) -> Stream:
+    """The field definitions of one smart process."""
+    return Stream(
+        name=f"spa_fields_{entity_type}",
+        title=f"Field definitions of {title}",
+        group=SMART,
+        scopes=("crm",),
+        method="crm.item.fields",
+        params={"entityTypeId": entity_type, "useOriginalUfNames": "Y"},
+        rows_at="fields",
+        key="id",
+        paging="fields",
+        declared=ITEM_DESCRIPTOR,
+        docs="api-reference/crm/universal/crm-item-fields.md",
     )
 
 
@@ -139,7 +160,7 @@ _ROWS = (
     Stream(
         name="activities",
         title="Calls, meetings, e-mails and tasks in the CRM",
-        group=_CRM,
+        group=CRM,
         scopes=("crm",),
         method="crm.activity.list",
         params={"select": ["*", "COMMUNICATIONS", "FILES", "STORAGE_ELEMENT_IDS"]},
@@ -156,7 +177,7 @@ _ROWS = (
     Stream(
         name="companies",
         title="Companies",
-        group=_CRM,
+        group=CRM,
         scopes=("crm",),
         method="crm.company.list",
         params={"select": [*_ALL, *MULTIFIELDS]},
@@ -164,11 +185,22 @@ _ROWS = (
         describe="crm.company.fields",
         docs="api-reference/crm/companies/crm-company-list.md",
     ),
+    Stream(
+        name="calls",
+        title="Calls of the telephony, with duration, cost and recording",
+        group=TELEPHONY,
+        scopes=("telephony",),
+        method="voximplant.statistic.get",
+        spelling="call",
+        replication_keys=("CALL_START_DATE",),
+        declared=CALL,
+        docs="api-reference/telephony/voximplant/voximplant-statistic-get.md",
+    ),
     _fields("company_fields", "companies", "crm.company.fields", "api-reference/crm/companies/crm-company-fields.md"),
     Stream(
         name="contacts",
         title="Contacts",
-        group=_CRM,
+        group=CRM,
         scopes=("crm",),
         method="crm.contact.list",
         params={"select": [*_ALL, *MULTIFIELDS]},
@@ -177,11 +209,38 @@ _ROWS = (
         docs="api-reference/crm/contacts/crm-contact-list.md",
     ),
     _fields("contact_fields", "contacts", "crm.contact.fields", "api-reference/crm/contacts/crm-contact-fields.md"),
+    Stream(
+        name="deal_comments",
+        title="Comments in the timelines of deals",
+        group=CRM,
+        scopes=("crm",),
+        method="crm.timeline.comment.list",
+        paging="children",
+        parent="deals",
+        parent_key="ENTITY_ID",
+        option="deal_comments",
+        declared=COMMENT,
+        docs="api-reference/crm/timeline/comments/crm-timeline-comment-list.md",
+    ),
     _fields("deal_fields", "deals", "crm.deal.fields", "api-reference/crm/deals/crm-deal-fields.md"),
+    Stream(
+        name="deal_products",
+        title="Product rows of deals",
+        group=CRM,
+        scopes=("crm",),
+        method="crm.deal.productrows.get",
+        paging="children",
+        parent="deals",
+        parent_key="OWNER_ID",
+        option="deal_products",
+        declared=PRODUCT_ROW,
+        docs="api-reference/crm/deals/crm-deal-productrows-get.md",
+    ),
+    _history("deal_stage_history", "Stages that deals have been in", 2, DEAL_HISTORY),
     Stream(
         name="deals",
         title="Deals",
-        group=_CRM,
+        group=CRM,
         scopes=("crm",),
         method="crm.deal.list",
         params={"select": list(_ALL)},
@@ -192,20 +251,21 @@ _ROWS = (
     Stream(
         name="departments",
         title="Departments of the company",
-        group=_USERS,
+        group=USERS,
         scopes=("department",),
         method="department.get",
         paging="offset",
         spelling="department",
         describe="department.fields",
-        declared=_DEPARTMENT,
+        declared=DEPARTMENT,
         docs="api-reference/departments/department-get.md",
     ),
     _fields("lead_fields", "leads", "crm.lead.fields", "api-reference/crm/leads/crm-lead-fields.md"),
+    _history("lead_stage_history", "Statuses that leads have been in", 1, LEAD_HISTORY),
     Stream(
         name="leads",
         title="Leads",
-        group=_CRM,
+        group=CRM,
         scopes=("crm",),
         method="crm.lead.list",
         params={"select": [*_ALL, *MULTIFIELDS]},
@@ -214,40 +274,64 @@ _ROWS = (
         docs="api-reference/crm/leads/crm-lead-list.md",
     ),
     Stream(
+        name="open_lines",
+        title="Open lines: channels for customers to write to",
+        group=LINES,
+        scopes=("imopenlines",),
+        method="imopenlines.config.list.get",
+        params={"OPTIONS": {"QUEUE": "Y"}},
+        paging="limit",
+        declared=OPEN_LINE,
+        docs="api-reference/imopenlines/openlines/imopenlines-config-list-get.md",
+    ),
+    Stream(
         name="product",
         title="Products of the catalogue",
-        group=_CRM,
+        group=CRM,
         scopes=("crm",),
         method="crm.product.list",
         params={"select": ["*", "PROPERTY_*"]},
         replication_keys=("TIMESTAMP_X",),
         describe="crm.product.fields",
-        declared=_PRODUCT,
+        declared=PRODUCT,
         docs="api-reference/crm/outdated/products/crm-product-list.md",
     ),
     _fields(
         "product_fields", "products", "crm.product.fields", "api-reference/crm/outdated/products/crm-product-fields.md"
     ),
     Stream(
+        name="spa_types",
+        title="Smart processes: the types of records that the portal has added",
+        group=SMART,
+        scopes=("crm",),
+        method="crm.type.list",
+        rows_at="types",
+        key="id",
+        paging="offset",
+        params={"order": {"id": "ASC"}},
+        declared=SMART_TYPE,
+        docs="api-reference/crm/universal/user-defined-object-types/crm-type-list.md",
+    ),
+    Stream(
         name="status_list",
         title="Directories: stages, sources, types and other choices",
-        group=_META,
+        group=META,
         scopes=("crm",),
         method="crm.status.list",
         paging="whole",
         params={"order": {"ID": "ASC"}},
-        declared=_STATUS,
+        declared=STATUS,
         docs="api-reference/crm/status/crm-status-list.md",
     ),
     Stream(
         name="users",
         title="Employees",
-        group=_USERS,
+        group=USERS,
         scopes=("user", "user_basic", "user_brief"),
         method="user.get",
         spelling="user",
         describe="user.fields",
-        declared=_USER,
+        declared=USER,
         docs="api-reference/user/user-get.md",
     ),
 )

@@ -8,11 +8,12 @@ from itertools import islice
 from typing import Any
 
 from b24lake.errors import B24LakeError, LockedError, RestError, RetryError, StreamError
-from b24lake.portal import probe
+from b24lake.portal import phpquery, probe
 from b24lake.portal.connection import MAX_COMMANDS, Command, Connection
 from b24lake.portal.probe import Probe
 from b24lake.portal.replies import Answer, mapping
-from b24lake.streams.definitions import STREAMS, Stream
+from b24lake.streams import smart
+from b24lake.streams.definitions import STREAMS, Stream, smart_fields, smart_items
 from b24lake.streams.fields import Column, columns
 
 ROUNDS = 5  # times that a command which a portal leaves unanswered is asked
@@ -40,16 +41,51 @@ class Discovery:
 def discover(connection: Connection) -> Discovery:
     """Ask the portal for its owner, scopes and clock and for the columns of every stream: one request.
 
-    Raises StopError where the webhook or the portal does not work at all.
+    A portal with smart processes is asked for theirs in a second one. Raises StopError where the webhook or the portal
+    does not work at all.
     """
-    described = {stream.describe for stream in STREAMS.values()} | {
-        stream.method for stream in STREAMS.values() if stream.paging == "fields"
-    }
-    commands = {f"d{number}": Command(method) for number, method in enumerate(sorted(described - {""}))}
-    answers = _ask(connection, {**probe.QUESTIONS, **commands})
+    fixed = _descriptions(STREAMS.values())
+    answers = _ask(connection, {**probe.QUESTIONS, **smart.QUESTIONS, **fixed})
     about = probe.read(answers)
-    by_method = {command.method: answers[key] for key, command in commands.items()}
-    return Discovery(about, {stream.name: _found(stream, about, by_method) for stream in STREAMS.values()})
+    types = _smart_types(connection, answers)
+    dynamic = [make(one.entity_type, one.title) for one in types for make in (smart_items, smart_fields)]
+    asked = _descriptions(dynamic)
+    described = {_question(command): answers[key] for key, command in fixed.items()}
+    more = _ask(connection, asked)
+    described |= {_question(command): more[key] for key, command in asked.items()}
+    streams = {**STREAMS, **{stream.name: stream for stream in dynamic}}
+    if smart.refused(answers):
+        streams["spa_types"] = smart.listed_one_by_one(types)
+    return Discovery(about, {name: _found(stream, about, described) for name, stream in streams.items()})
+
+
+def _descriptions(streams: Iterable[Stream]) -> dict[str, Command]:
+    """What to ask to know the columns of streams, or at least whether the portal has their methods."""
+    questions = {_question(command): command for command in map(_description_of, streams)}
+    return {f"d{number}": questions[each] for number, each in enumerate(sorted(questions))}
+
+
+def _description_of(stream: Stream) -> Command:
+    if stream.paging == "fields":
+        return Command(stream.method, stream.params)
+    if stream.describe:
+        return Command(stream.describe, stream.describe_params)
+    return Command("method.get", {"name": stream.method.lower()})
+
+
+def _question(command: Command) -> str:
+    return phpquery.command(*command)
+
+
+def _smart_types(connection: Connection, answers: Mapping[str, Answer]) -> list[smart.SmartType]:
+    """The portal's smart processes, all pages of them."""
+    if smart.refused(answers):
+        return smart.known_by_name(answers)
+    answer, types = answers[smart.TYPES], smart.page(answers[smart.TYPES])
+    while following := smart.next_page(answer):
+        answer = _ask(connection, {smart.TYPES: following})[smart.TYPES]
+        types += [one for one in smart.page(answer) if one not in types]
+    return types
 
 
 def _ask(connection: Connection, commands: Mapping[str, Command]) -> dict[str, Answer]:
@@ -88,21 +124,41 @@ def _found(stream: Stream, about: Probe, described: Mapping[str, Answer]) -> Fou
     scope = _missing_scope(stream, about)
     if scope is not None:
         return Found(stream, locked=scope)
-    answer = described.get(stream.describe or stream.method, Answer())
-    refused = _refusal(stream, answer)
+    answer = described.get(_question(_description_of(stream)), Answer())
+    refused = _refusal(stream, answer) if stream.describe or stream.paging == "fields" else _absence(stream, answer)
     if refused is not None:
         return Found(stream, locked=refused)
-    shown = None if stream.paging == "fields" else _description(answer)
-    return Found(stream, columns(shown, stream.declared, key=stream.key))
+    return Found(stream, columns(_description(stream, answer), stream.declared, key=stream.key))
 
 
-def _description(answer: Answer) -> Any:
-    return None if answer.error or answer.missing else answer.result
+def _description(stream: Stream, answer: Answer) -> Any:
+    if not stream.describe or answer.error or answer.missing:
+        return None
+    return mapping(answer.result).get("fields", answer.result)  # crm.item.fields wraps them
+
+
+def _absence(stream: Stream, answer: Answer) -> LockedError | None:
+    """Why a method cannot be called, from `method.get`; portals that do not answer that are believed to have it."""
+    told = mapping(answer.result)
+    if told.get("isExisting") is False:
+        return LockedError(
+            f"The portal has no method {stream.method}",
+            why="its plan or its edition does not have it",
+            fix="ask the portal's administrator",
+            code="ERROR_METHOD_NOT_FOUND",
+        )
+    if told.get("isAvailable") is False:
+        return _without_scope(stream)
+    return None
 
 
 def _missing_scope(stream: Stream, about: Probe) -> LockedError | None:
     if not about.tells_scopes or about.scopes.intersection(stream.scopes):
         return None  # a portal that does not list its scopes refuses the method itself, if at all
+    return _without_scope(stream)
+
+
+def _without_scope(stream: Stream) -> LockedError:
     return LockedError(
         f"Stream {stream.name} needs the scope {' or '.join(stream.scopes)}",
         why="the webhook was not given it",

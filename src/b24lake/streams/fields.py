@@ -138,8 +138,9 @@ def _column(code: str, described: Any, declared: str) -> Column:
     many = declared.endswith("[]") or (not declared and _is_yes(descriptor.get("isMultiple")))
     kind = "integer" if not kind and code == "ID" else kind
     label = described if isinstance(described, str) else _label(descriptor, code)
+    upper = str(descriptor.get("upperName") or code)  # the classic name: the universal methods have others
     return Column(
-        code, code, kind, arrow_type(kind, code, many=many), many or kind in {"crm_multifield", "items"}, label
+        code, code, kind, arrow_type(kind, upper, many=many), many or kind in {"crm_multifield", "items"}, label
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from b24lake.errors import UsageError
+from b24lake.streams.definitions import Stream
 from b24lake.streams.discovery import Found
 
 INCREMENTAL, FULL_TABLE = "INCREMENTAL", "FULL_TABLE"
@@ -38,11 +39,18 @@ def select(
     *,
     sync_types: Mapping[str, str] | None = None,
     replication_keys: Mapping[str, str] | None = None,
+    switched_on: Collection[str] = (),
 ) -> tuple[Selected, ...]:
     """The streams that match any of the patterns (names or globs; all streams if there are none).
 
+    switched_on   the settings that are on: streams that need another one are hidden
+
     Raises UsageError for a name or glob that matches nothing, and for options a stream does not have.
     """
+    for name, found in streams.items():
+        if name in patterns and is_hidden(found.stream, switched_on):
+            raise UsageError(f"Stream {name} is switched off", fix=f"add {switch(found.stream)}")
+    streams = {name: found for name, found in streams.items() if not is_hidden(found.stream, switched_on)}
     wanted = [name for name in streams if not patterns or any(_matches(name, pattern) for pattern in patterns)]
     for pattern in patterns:
         if not any(_matches(name, pattern) for name in streams):
@@ -55,6 +63,16 @@ def select(
         Selected(streams[name], name in patterns, _sync_type(streams[name], types), _key(streams[name], keys))
         for name in wanted
     )
+
+
+def is_hidden(stream: Stream, switched_on: Collection[str]) -> bool:
+    """Whether a stream is not offered until a setting is on."""
+    return bool(stream.option) and stream.option not in switched_on
+
+
+def switch(stream: Stream) -> str:
+    """The command line's option that brings a hidden stream out."""
+    return f"--{stream.option.replace('_', '-')}"
 
 
 def _matches(name: str, pattern: str) -> bool:

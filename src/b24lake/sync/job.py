@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pyarrow as pa
@@ -32,13 +32,15 @@ from b24lake.sync.options import Options
 from b24lake.sync.report import EMPTY, SUCCESS, StreamReport
 
 READER = "classic"
+Kind = Literal["time", "id"]
+LOOK_BACK = 1_000  # ids below its bookmark that a log is read from
 
 
 @dataclass(slots=True)
 class Job:
     """A stream on its way into its table.
 
-    since    the bookmark it reads from; None = in full
+    mark     the bookmark it reads from, in milliseconds or an id; None = in full
     version  of the table when the run began; None = there is none yet
     started  when the run began, by this machine's clock
     clock    the portal's time when the run began, in case its answers carry none
@@ -51,7 +53,7 @@ class Job:
     path: Path
     owner: Owner
     fingerprint: str
-    since: datetime | None
+    mark: int | None
     version: int | None
     run_id: str
     started: datetime
@@ -62,6 +64,26 @@ class Job:
     newer: Staging | None = None
     catching_up: bool = False
     closed: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def kind(self) -> Kind:
+        """What its bookmarks are."""
+        return kind_of(self.selected)
+
+    @property
+    def incremental(self) -> bool:
+        """Whether only what has changed is read."""
+        return self.mark is not None
+
+    @property
+    def since(self) -> datetime | None:
+        """From when on changes are read; None = in full, or from an id on."""
+        return moment_of(self.mark) if self.mark is not None and self.kind == "time" else None
+
+    @property
+    def after(self) -> int:
+        """The id from which on a log is read: rows may become visible a little later than they get their ids."""
+        return max(0, self.mark - LOOK_BACK) if self.mark is not None and self.kind == "id" else 0
 
     def prepare(self, overlap: timedelta) -> None:
         """Take over what a read of the same kind left that was cut off, and remove what others left."""
@@ -82,11 +104,13 @@ class Job:
         """What to read."""
         found = self.selected.found
         done = Done(self.earlier.closed, self.earlier.rows) if self.earlier else NOTHING
-        return Ask(found.stream, found.columns, self.selected.replication_key, self.since, done, proven=True)
+        done, proven = replace(done, below=self.after), not self.incremental
+        return Ask(found.stream, found.columns, self.selected.replication_key, self.since, done, proven=proven)
 
     def catch_up(self, options: Options) -> Ask | None:
         """When everything has been read: what else to ask for, since rows read by an earlier run may have changed."""
-        if self.earlier is None or self.catching_up or self.selected.replication_key is None:
+        changes = self.selected.replication_key is not None and self.kind == "time"
+        if self.earlier is None or self.catching_up or not changes:
             return None
         self.catching_up = True
         return replace(self.ask, since=self._begun(self.clock) - options.overlap, done=NOTHING, proven=False)
@@ -95,7 +119,7 @@ class Job:
         """Stage a batch, with the time of this run beside each row."""
         synced = pa.repeat(pa.scalar(self.started, MOMENT), rows.batch.num_rows)
         batch = rows.batch.append_column(SYNCED_AT, synced)
-        if self.catching_up and self.since is None:
+        if self.catching_up and not self.incremental:
             self.newer = self.newer or self._begin(f"{self.run_id}-newer", None, spool=True)
             self.newer.add(batch)
         else:  # of an incremental read the last row with a key counts
@@ -105,7 +129,7 @@ class Job:
 
     def restart(self) -> None:
         """Rows begin to come anew: remove those that came."""
-        if self.catching_up and self.since is None:
+        if self.catching_up and not self.incremental:
             if self.newer is not None:
                 self.newer.discard()
                 self.newer = None
@@ -135,10 +159,11 @@ class Job:
 
         Raises StreamError where the stretches that were read do not meet: the table would be short.
         """
-        check_whole(joined([*self.closed, *(self.earlier.closed if self.earlier else ())]))
+        closed = joined([*self.closed, *(self.earlier.closed if self.earlier else ())])
+        check_whole(closed, self.after)
         staged = self._staged(stats).close()
-        commit = Commit(self.run_id, self._bookmark(stats, options), self._metadata(stats))
-        if self.since is None:
+        commit = Commit(self.run_id, self._bookmark(stats, options, closed), self._metadata(stats))
+        if not self.incremental:
             counts = self._commit_full(staged, commit, options)
         else:
             counts = commit_merge(self.path, self.owner, staged, commit)
@@ -163,13 +188,13 @@ class Job:
     def _staged(self, stats: Stats) -> Staging:
         if self.staging is None:
             clock = (stats.started or self.clock).isoformat()
-            self.staging = self._begin(self.run_id, {**self._facts, "clock": clock}, spool=self.since is not None)
+            self.staging = self._begin(self.run_id, {**self._facts, "clock": clock}, spool=self.incremental)
         return self.staging
 
     def _begin(self, run_id: str, facts: Mapping[str, str] | None, *, spool: bool | None = None) -> Staging:
         stream = self.selected.found.stream
         keys = [key for key in [self.selected.replication_key] if key]
-        spool = self.since is not None if spool is None else spool
+        spool = self.incremental if spool is None else spool
         facts = facts if stream.paging == "keyset" else None  # only stretches of ids can be gone on with
         return Staging(self.path, run_id, stream.key, keys, schema=self._schema, spool=spool, facts=facts)
 
@@ -184,7 +209,7 @@ class Job:
         """What a read that was cut off must have been about to be gone on with."""
         return {
             "fingerprint": self.fingerprint,
-            "since": self.since.isoformat() if self.since else "",
+            "since": "" if self.mark is None else str(self.mark),
             "version": "" if self.version is None else str(self.version),
         }
 
@@ -192,10 +217,15 @@ class Job:
         """The portal's clock when the first rows were asked for, by this run or by the one it goes on with."""
         return datetime.fromisoformat(self.earlier.facts["clock"]) if self.earlier else clock
 
-    def _bookmark(self, stats: Stats, options: Options) -> Bookmark | None:
-        """The portal's clock when the first page was asked, minus the overlap; None for streams without a key."""
+    def _bookmark(self, stats: Stats, options: Options, closed: Sequence[tuple[int, int]]) -> Bookmark | None:
+        """The portal's clock when the first page was asked, minus the overlap; None for streams without a key.
+
+        Of a log: the last id that was read.
+        """
         if self.selected.replication_key is None:
             return None
+        if self.kind == "id":
+            return Bookmark("id", self.fingerprint, max([self.mark or 0, *(upto for _, upto in closed)]))
         moment = self._begun(stats.started or self.clock) - options.overlap
         return Bookmark("time", self.fingerprint, int(moment.timestamp() * 1000))
 
@@ -215,17 +245,17 @@ class Job:
         if counts.refresh:
             report.bookmark = None
         elif bookmark is not None and counts.version is not None:
-            report.bookmark = _moment(bookmark.value).isoformat()
-        report.status = EMPTY if self.since is None and not counts.rows else SUCCESS
+            report.bookmark = shown(bookmark.kind, bookmark.value)
+        report.status = EMPTY if not self.incremental and not counts.rows else SUCCESS
 
 
-def check_whole(closed: Sequence[tuple[int, int]]) -> None:
-    """Raises StreamError where ids between stretches, or before the first one, have not been read."""
-    ends = [0, *(upto for _, upto in closed)]
-    for end, (after, _) in zip(ends, closed, strict=False):
-        if after > end:
+def check_whole(closed: Sequence[tuple[int, int]], after: int = 0) -> None:
+    """Raises StreamError where ids above `after` and below the last stretch have not been read."""
+    ends = [after, *(upto for _, upto in closed)]
+    for end, (begin, _) in zip(ends, closed, strict=False):
+        if begin > end:
             raise StreamError(
-                f"The rows with ids from {end + 1} to {after} were not read",
+                f"The rows with ids from {end + 1} to {begin} were not read",
                 why="the stretches of ids that were read side by side do not meet",
                 fix="run it again, and report this: it should never happen",
             )
@@ -250,12 +280,23 @@ def fingerprint(selected: Selected, probe: Probe) -> str:
     return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
-def since(state: TableState | None, marked: int | None, selected: Selected, options: Options) -> datetime | None:
-    """From when on a stream is read; None = in full."""
+def kind_of(selected: Selected) -> Kind:
+    """What a stream's bookmarks are: the portal's clock, or of a log that only grows the last id."""
+    return "id" if selected.replication_key == selected.found.stream.key else "time"
+
+
+def mark(state: TableState | None, marked: int | None, selected: Selected, options: Options) -> int | None:
+    """The bookmark from which on a stream is read; None = in full."""
     if state is None or options.full or selected.sync_type != INCREMENTAL or not marked:
         return None
-    return _moment(marked)
+    return marked
 
 
-def _moment(milliseconds: int) -> datetime:
+def shown(kind: str, value: int) -> str:
+    """A bookmark for people: a moment, or an id."""
+    return moment_of(value).isoformat() if kind == "time" else str(value)
+
+
+def moment_of(milliseconds: int) -> datetime:
+    """A bookmark of kind time as a moment."""
     return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)

@@ -16,7 +16,7 @@ BEGUN_ANEW = "its bookmark was reset, or a column has changed its type"
 def why_full(job: Job, options: Options) -> str:
     """The reason, where there is a table and nobody wanted a full read; "" otherwise."""
     wanted = options.full or job.selected.sync_type != INCREMENTAL
-    if wanted or job.since is not None or job.version is None:
+    if wanted or job.incremental or job.version is None:
         return ""
-    marked = bookmark(job.path, "time", job.fingerprint)
+    marked = bookmark(job.path, job.kind, job.fingerprint)
     return ASKED_OTHERWISE if marked is None else BEGUN_ANEW

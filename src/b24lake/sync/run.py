@@ -21,7 +21,7 @@ from b24lake.streams.discovery import Discovery, discover
 from b24lake.streams.selection import Selected, select
 from b24lake.sync import memory
 from b24lake.sync.home import Home, lock_name
-from b24lake.sync.job import Job, fingerprint, since
+from b24lake.sync.job import Job, fingerprint, kind_of, mark, shown
 from b24lake.sync.options import Options
 from b24lake.sync.reasons import why_full
 from b24lake.sync.report import CANCELED, FAILED, LOCKED, SKIPPED, RunReport, StreamReport, run_status
@@ -113,8 +113,9 @@ def jobs_of(
         owner = replace(portal, stream=one.name)
         state = inspect(path, owner)
         print_ = fingerprint(one, discovery.probe)
-        begin = since(state, bookmark(path, "time", print_) if state else None, one, options)
-        line.bookmark = begin.isoformat() if begin else None
+        kind = kind_of(one)
+        begin = mark(state, bookmark(path, kind, print_) if state else None, one, options)
+        line.bookmark = shown(kind, begin) if begin else None
         jobs.append(
             Job(
                 one,
