@@ -121,7 +121,8 @@ class Table:
         return low, max(low, high)
 
     def _page(self, params: Mapping[str, Any], low: int, high: int) -> list[int]:
-        newest_first = "DESC" in (params["order"], *_values(params["order"]))
+        order = params["ORDER"] if "ORDER" in params else params["order"]  # calls spell it in capitals
+        newest_first = "DESC" in (order, *_values(order))
         if "newest" in self.ignores and newest_first:
             return []
         if "order" in self.ignores or newest_first:
@@ -241,7 +242,7 @@ class SimulatedPortal:
         seconds = (
             self.rules.page * self.rules.factors.get(method, 1.0) * (1 + self.rules.uneven * self._chance.random())
         )
-        return seconds * (self.rules.newest if "DESC" in _values(params.get("order")) else 1.0)
+        return seconds * (self.rules.newest if "DESC" in _values(params.get("order") or params.get("ORDER")) else 1.0)
 
     def _work(self, method: str, seconds: float, started: float) -> Generator[float, None, None]:
         """Let a command's time pass, and book it; after the limit of a request a proxy gives up."""

@@ -28,7 +28,10 @@ def test_check_names_its_checks(serve: Callable[..., Server], b24lake: Run) -> N
 
 
 def test_check_fails_without_scopes_and_warns_without_rights(serve: Callable[..., Server], b24lake: Run) -> None:
-    assert b24lake("check", serve(admin=False).url).code == 0
+    warned = b24lake("check", serve(admin=False).url)
+    assert (warned.code, "missing from every list" in warned.out) == (0, True)
+    failed = b24lake("check", serve(scopes=()).url, "--json")
+    assert (failed.code, failed.json["status"]) == (1, "failed")
     ran = b24lake("check", serve().url.replace(SECRET, "0123456789abcdef"))
     assert ran.code == 1
     assert "cure" in ran.out
@@ -47,7 +50,51 @@ def test_streams_says_why_one_is_locked(serve: Callable[..., Server], b24lake: R
     found = {s["name"]: s for s in b24lake("streams", serve(scopes=("user",)).url, "--json").json["streams"]}
     assert (found["deals"]["status"], found["users"]["status"]) == ("locked", "available")
     assert "scope crm" in found["deals"]["reason"]
-    assert "tick" in found["deals"]["cure"]
+    assert "tick CRM (crm)" in found["deals"]["cure"]
+    assert (found["deals"]["lock"], found["users"]["lock"]) == ("scope", None)
+    assert "elsewhere called departments" in found["departments"]["cure"]
+
+
+def test_check_names_each_missing_scope_once(serve: Callable[..., Server], b24lake: Run) -> None:
+    ran = b24lake("check", serve(scopes=("crm",), forbidden_types=(156,)).url, "--json")
+    checks = {check["name"]: check for check in ran.json["checks"]}
+    assert (ran.code, ran.json["status"]) == (0, "warning")
+    assert "calls" in checks["scope telephony"]["says"]
+    assert "tick Telephony (telephony)" in checks["scope telephony"]["cure"]
+    assert "scope crm" not in checks
+    assert "ACCESS_DENIED" in checks["stream spa_156"]["says"]
+
+
+def test_streams_hides_what_a_setting_must_bring_out(serve: Callable[..., Server], b24lake: Run) -> None:
+    url, names = serve().url, ("deal_comments", "deal_products")
+    for switches in ((), ("--deal-comments",), ("--deal-comments", "--deal-products", "--deal-contacts")):
+        found = {s["name"]: s for s in b24lake("streams", url, *switches, "--json").json["streams"]}
+        for name in names:
+            switch = f"--{name.replace('_', '-')}"
+            shown = (found[name]["status"], found[name]["cure"], found[name]["cost"])
+            on = switch in switches
+            assert shown == ("available" if on else "hidden", None if on else f"add {switch}", "one call per deal")
+        assert len(found) == 22 + 2 * 3
+
+
+@pytest.mark.parametrize("columns", ["100", "160"])
+def test_streams_is_readable_at_any_width(serve: Callable[..., Server], b24lake: Run, columns: str) -> None:
+    url = serve(scopes=("crm",), admin=False, forbidden_types=(156,), missing_methods=("crm.lead.fields",)).url
+    shown = b24lake("streams", url, env={"COLUMNS": columns}).out
+    lines = {line.split()[0]: line for line in shown.splitlines() if line.strip()}
+    assert max(map(len, shown.splitlines())) <= int(columns)
+    assert ["available" in lines["deals"], "not on plan" in lines["leads"], "refused" in lines["spa_156"]] == [True] * 3
+    assert ["no scope" in lines["calls"], "--deal-comments" in lines["deal_comments"]] == [True, True]
+    assert "CREATED, LAST_UPDATED" in lines["activities"]
+    assert ("Purchase" in shown) is (columns == "160")
+    assert "is not an administrator" in shown
+
+
+def test_a_run_with_one_scope_says_what_it_did_not_read(serve: Callable[..., Server], b24lake: Run) -> None:
+    ran = b24lake("sync", serve(scopes=("user",)).url)
+    assert ran.code == 0
+    assert "1 read, 19 locked" in ran.out
+    assert ran.out.count("tick CRM (crm)") == 1
 
 
 def test_sync_then_look_at_the_tables(serve: Callable[..., Server], b24lake: Run) -> None:
@@ -60,7 +107,7 @@ def test_sync_then_look_at_the_tables(serve: Callable[..., Server], b24lake: Run
     assert (deals["rows_read"], deals["rows_inserted"], deals["table"]) == (260, 260, "raw.bitrix24_deals")
     listed = {table["table"]: table["rows"] for table in b24lake("tables", "--json").json["tables"]}
     assert listed["raw.bitrix24_deals"] == 260
-    assert len(listed) == 15
+    assert len(listed) == 20 + 2 * 3
     shown = b24lake("show", "bitrix24_deals", "--json").json
     assert {column["name"]: column["type"] for column in shown["columns"]}["OPPORTUNITY"] == "decimal(38,9)"
     answer = b24lake("query", "SELECT count(*) AS n FROM raw.bitrix24_deals", "--json").json

@@ -13,7 +13,7 @@ from b24lake.errors import StreamError, UsageError
 from b24lake.lake.keys import Deletions
 from b24lake.lake.merging import commit_merge
 from b24lake.lake.replacing import Retention, commit_full
-from b24lake.lake.table import Owner, bookmark, inspect
+from b24lake.lake.table import Bookmark, Commit, Counts, Owner, bookmark, inspect
 
 HOUR = timedelta(hours=1)
 
@@ -256,3 +256,17 @@ def test_a_merge_after_a_full_read_and_back(deals: Deals) -> None:
     counts = commit_full(deals.path, deals.owner, deals.stage(rows([1, 3])), deals.commit(3), deletions=Deletions())
     assert (counts.inserted, counts.deleted, sorted(deals.read())) == (0, 1, [1, 3])
     assert bookmark(deals.path, "time", "asked") == 3
+
+
+def test_a_bookmark_holds_until_something_else_is_asked(deals: Deals) -> None:
+    def ask(fingerprint: str, ids: list[int], mark: int) -> Counts:
+        commit = Commit("run", Bookmark("time", fingerprint, mark))
+        return commit_full(deals.path, deals.owner, deals.stage(rows(ids)), commit)
+
+    ask("some deals", [1], 1)
+    ask("all deals", [1, 2], 2)
+    assert bookmark(deals.path, "time", "some deals") is None
+    assert bookmark(deals.path, "time", "all deals") == 2
+    assert ask("some deals", [1, 2], 3).version is not None
+    assert bookmark(deals.path, "time", "some deals") == 3
+    assert ask("some deals", [1, 2], 4).version is None

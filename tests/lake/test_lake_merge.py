@@ -238,6 +238,6 @@ def test_bookmarks_of_other_questions_are_not_found(deals: Deals) -> None:
         [],
         mode="append",
         schema=deals.delta().schema(),
-        commit_properties=CommitProperties(app_transactions=[Transaction("b24lake/id/log", 5)]),
+        commit_properties=CommitProperties(app_transactions=[Transaction("b24lake/id/asked", 5)]),
     )
-    assert bookmark(deals.path, "id", "log") == 5
+    assert bookmark(deals.path, "id", "asked") == 5

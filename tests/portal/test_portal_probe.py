@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from b24lake.errors import LockedError, StopError
-from b24lake.portal.probe import QUESTIONS, Probe, checks, read
+from b24lake.portal.probe import QUESTIONS, Probe, checks, invisible, read
 from b24lake.portal.replies import Answer, Timing
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -19,6 +19,17 @@ OWNER = {"ID": "7", "ADMIN": True, "NAME": "Ann", "LAST_NAME": "Lee"}
 def answers(**results: Any) -> dict[str, Answer]:
     told = {"profile": OWNER, "scope": ["crm", "User"], "clock": "2026-01-01T15:00:00+03:00", "admin": True, **results}
     return {key: value if isinstance(value, Answer) else Answer(value) for key, value in told.items()}
+
+
+def test_a_portal_that_does_not_list_scopes_is_not_said_to_have_given_none() -> None:
+    found = {check.name: check for check in checks(read(answers(scope=DENIED)), NOW)}
+    assert (found["scopes"].state, "does not list" in found["scopes"].says) == ("warning", True)
+
+
+@pytest.mark.parametrize(("admin", "warned"), [(True, False), (False, True), (None, False)])
+def test_only_an_owner_who_is_no_administrator_is_warned_of(*, admin: bool | None, warned: bool) -> None:
+    told = invisible(read(answers(admin=DENIED if admin is None else admin, profile={"ID": 7, "NAME": "Ann"})))
+    assert ("user 7 Ann" in told, "missing from every list" in told) == (warned, warned)
 
 
 def test_the_questions_need_no_scope() -> None:

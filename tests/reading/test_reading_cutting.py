@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from b24lake.errors import StreamError
-from b24lake.portal.replies import Answer
+from b24lake.portal.replies import Answer, parsed, printed
+from b24lake.portal.replies import read as read_answer
 from b24lake.reading import cutting, decode
 from b24lake.reading.cutting import _BLOCK, cut
 from b24lake.reading.decode import Decoder
@@ -53,7 +55,7 @@ def php(value: Any) -> str:
 
 
 WRITERS: dict[str, Writer] = {
-    "compact": lambda value: orjson.dumps(value).decode(),
+    "compact": lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
     "php": php,
     "spaces": lambda value: json.dumps(value, ensure_ascii=False),
     "pretty": lambda value: json.dumps(value, indent="\t\n \r"),
@@ -80,15 +82,15 @@ def landed(rows: list[Any], monkeypatch: pytest.MonkeyPatch, block: int) -> tupl
 
 def assert_same(texts: list[str], monkeypatch: pytest.MonkeyPatch, block: int = _BLOCK) -> None:
     cut_up, misfits = landed(read_page(texts), monkeypatch, block)
-    parsed, expected = landed([orjson.loads(text) for text in texts], monkeypatch, block)
-    if isinstance(parsed, str):
-        assert cut_up == parsed
+    whole, expected = landed([parsed(Raw(text.encode())) for text in texts], monkeypatch, block)
+    if isinstance(whole, str):
+        assert cut_up == whole
         return
-    assert cut_up.schema == parsed.schema
+    assert cut_up.schema == whole.schema
     cut_up.validate(full=True)
-    for name in parsed.schema.names:
-        assert cut_up[name].to_pylist() == parsed[name].to_pylist(), name
-    assert cut_up.equals(parsed)
+    for name in whole.schema.names:
+        assert cut_up[name].to_pylist() == whole[name].to_pylist(), name
+    assert cut_up.equals(whole)
     assert misfits == expected
 
 
@@ -99,7 +101,7 @@ TEXTS = (
     | st.sampled_from(["2026-08-21T19:52:37+03:00", "2026-08-21T03:00:00+03:00", "24.08.2023 13:19:39", "\\u0434"])
 )
 NUMBERS = (
-    st.integers(-(2**63), 2**64 - 1)
+    st.integers(-(2**70), 2**70)
     | st.integers(-5, 5)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.sampled_from([-0.0, 0.0, 1e16, 1e-7, 10**17, 10**18])
@@ -205,9 +207,46 @@ def test_a_row_is_a_row_wherever_it_stood() -> None:
     assert {key: [*column] for key, column in found.items()} == {"A": ["1", None], "B": [["2"], ["3"]]}
 
 
-def test_a_number_beyond_all_bounds_is_an_error_of_the_stream() -> None:
+LONG = ["18446744073709551616", "-123456789012345678901234567890", "0.12345678901234567891", "1e999", "1e-999"]
+
+
+@pytest.mark.parametrize("number", [*LONG, "9007199254740993.5", "1" * 400, "1e99999999999999999999"])
+@pytest.mark.parametrize("around", ["{}", "[{}]", '{{"a":[1,{}]}}'])
+def test_a_number_keeps_all_its_digits_on_both_ways(number: str, around: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = around.format(number)
+    assert cut(read_page([f'{{"A":{text}}}']))["A"].texts(flags=False).to_pylist() == [text]
+    assert_same([f'{{"ID":1,"TITLE":{text},"NEW":{text}}}', '{"ID":2}'], monkeypatch)
+    decoder = Decoder(columns(DESCRIBED, {}, key="ID"), "ID", MOSCOW)
+    body = f'{{"result":[{{"ID":1,"TITLE":{text},"NEW":{text}}}]}}'
+    landed_ = decoder.batch(read_answer(200, body.encode(), method="crm.deal.list").result)
+    assert (landed_["TITLE"].to_pylist(), landed_["NEW"].to_pylist()) == ([text], [text])
+
+
+@pytest.mark.parametrize(
+    ("number", "money", "double"),
+    [
+        ("123456789.123456789", Decimal("123456789.123456789"), 123456789.12345679),
+        ("12345678901234567.5", Decimal("12345678901234567.5"), 12345678901234568.0),
+        ("0.10000000000000001", Decimal("0.1"), 0.1),
+    ],
+)
+def test_a_sum_of_money_keeps_digits_that_a_float_does_not(
+    number: str, money: Decimal, double: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_same([f'{{"ID":1,"OPPORTUNITY":{number},"PROBABILITY":{number}}}'], monkeypatch)
+    decoder = Decoder(columns(DESCRIBED, {}, key="ID"), "ID", MOSCOW)
+    batch = decoder.batch(read_page([f'{{"ID":1,"OPPORTUNITY":{number},"PROBABILITY":{number}}}']))
+    assert (batch["OPPORTUNITY"].to_pylist(), batch["PROBABILITY"].to_pylist()) == ([money], [double])
+
+
+def test_a_value_that_is_nested_too_deeply_is_an_error_of_the_stream() -> None:
     with pytest.raises(StreamError, match="cannot be read"):
-        cut(read_page(['{"A":1e999}']))["A"].texts(flags=False)
+        parsed(Raw(b"[" * 9999 + b"]" * 9999))
+    deep: list[Any] = []
+    for _ in range(9999):
+        deep = [deep]
+    with pytest.raises(StreamError, match="cannot be read"):
+        printed(deep)
 
 
 def test_plain_columns_make_no_value_of_python(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,18 @@ def test_unknown_keys_become_text_columns_and_stay() -> None:
     assert {second.schema.field(name).type for name in ("FACE_ID", "MORE", "EMPTY")} == {pa.string()}
 
 
+def test_an_unknown_key_keeps_the_column_that_its_table_has_for_it() -> None:
+    held = {"ID": "ID", "FACE": "FACE", "face__2": "face", "NEW__STRING": "", "Gone": "Gone"}
+    one = Decoder(columns(DEALS, {}, key="ID"), "ID", UTC, held)
+    batch = one.batch([{"ID": "1", "face": "a", "FACE": "b", "NEW__STRING": "c", "GONE": "d", "gone": "e"}])
+    names = {"face__2": "a", "FACE": "b", "NEW__STRING__2": "c", "GONE__2": "d", "gone__3": "e"}
+    assert landed(batch) == [{"ID": 1, **names}]
+    codes = {each.name: (each.metadata or {}).get(b"b24lake.code") for each in batch.schema}
+    assert {name: code for name, code in codes.items() if code} == {
+        "face__2": b"face", "NEW__STRING__2": b"NEW__STRING", "GONE__2": b"GONE", "gone__3": b"gone",
+    }  # fmt: skip
+
+
 def test_misfits_are_kept_verbatim_beside_their_row_and_counted() -> None:
     one = decoder()
     batch = one.batch(

@@ -202,7 +202,7 @@ def test_a_row_older_than_the_filter_shows_that_the_filter_was_ignored(moment: A
     ],
 )
 def test_the_next_page_by_position(start: int, size: int, answer: Answer, seen: int, following: int | None) -> None:
-    assert next_offset(start, [{}] * size, answer, seen) == following
+    assert next_offset(STREAMS["departments"], start, [{}] * size, answer, seen) == following
 
 
 def read_list(stream: Stream, answers: list[Answer]) -> tuple[list[str], list[Any]]:

@@ -302,7 +302,7 @@ class Overloaded(Relay):
 def test_an_overloaded_portal_is_asked_later_and_later() -> None:
     clock = Clock()
     portal = Portal(Settings(**SIZES, threshold=0), now=lambda: clock.now)
-    relay = Overloaded(range(2, 6))  # the first request is the discovery
+    relay = Overloaded(range(3, 7))  # the first two requests are the discovery
     with reading(portal, relay, clock=lambda: clock.now, sleep=clock.sleep) as (found, reader):
         brought = read(found, reader, ["deals"])
     assert brought.ended == {"deals": None}

@@ -152,3 +152,30 @@ def test_the_truth_is_told_row_by_row(fresh):
     fresh.connection.request("GET", "/sandbox/truth/deals")
     lines = fresh.connection.getresponse().read().splitlines()
     assert [json.loads(line) for line in lines] == list(fresh.portal.truth("deals"))
+
+
+def test_what_hangs_on_a_record_can_be_replaced(clocked):
+    id_ = clocked.portal.tables["deals"].ids[7]
+    before = truth(clocked, "deals")[id_]
+    comment = {"ID": "9", "ENTITY_ID": str(id_), "ENTITY_TYPE": "deal", "COMMENT": "new", "AUTHOR_ID": "1"}
+    assert clocked.lever("lay", kind="comments", table="deals", id=id_, rows=[comment]) == (200, {})
+    listed = clocked.result("crm.timeline.comment.list", filter={"ENTITY_ID": id_, "ENTITY_TYPE": "deal"})
+    assert listed == [comment]
+    row = truth(clocked, "deals")[id_]
+    assert row["DATE_MODIFY"] == before["DATE_MODIFY"]
+    assert row["LAST_ACTIVITY_TIME"] == "2026-09-21T17:13:20+03:00"
+    clocked.portal.lay("product_rows", "deals", id_, [], quiet=True)
+    clocked.portal.lay("contacts", "deals", id_, [3, 1])
+    assert clocked.result("crm.deal.productrows.get", id=id_) == []
+    assert clocked.result("crm.item.get", entityTypeId=2, id=id_)["item"]["contactIds"] == [3, 1]
+    assert [row["CONTACT_ID"] for row in clocked.result("crm.deal.contact.items.get", id=id_)] == [3, 1]
+    assert truth(clocked, "deals")[id_]["DATE_MODIFY"] == "2026-09-21T17:13:20+03:00"
+    assert clocked.lever("lay", kind="calls", table="deals", id=id_, rows=[])[0] == 400
+
+
+def test_older_portals_list_funnels_in_their_own_way(clocked):
+    funnels = {row["id"]: row["name"] for row in clocked.result("crm.category.list", entityTypeId=2)["categories"]}
+    classic = {int(row["ID"]): row["NAME"] for row in clocked.result("crm.dealcategory.list")}
+    default = clocked.result("crm.dealcategory.default.get")
+    assert classic == {id_: name for id_, name in funnels.items() if id_}
+    assert default["ID"] == 0

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from b24lake.portal import probe
+from b24lake.streams import smart
+from b24lake.streams.definitions import STREAMS
+from b24lake.streams.smart import SmartType, streams_of
+
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 # method (and number of its sample) -> parameters that bring such an answer; "$products" is a deal that has product rows
@@ -181,6 +186,30 @@ def test_declared_types_are_those_of_the_official_fields(hook, entity):
             assert ours[name].get("statusType") == field.get("statusType")
 
 
+def test_open_lines_have_every_setting_that_the_sample_of_a_single_one_has(hook):
+    """The list's own sample names few: a line of it has what imopenlines.config.get prints for one line."""
+    rows = hook.result("imopenlines.config.list.get", OPTIONS={"QUEUE": "Y"})
+    single = load("official/imopenlines.config.get.json")["result"]
+    undocumented = {"QUEUE_FULL", "QUEUE_ONLINE"}  # the page of the list does not name them
+    theirs = kinds([{name: value for name, value in single.items() if name not in undocumented}])
+    assert not differences("imopenlines.config.list.get", kinds(rows), theirs)
+
+
+WITHOUT_SAMPLE = {
+    "crm.product.list": "its page prints no answer",
+    "crm.product.fields": "its page prints no answer",
+    "batch": "judged below",
+}
+
+
+def test_every_method_that_b24lake_calls_is_judged():
+    streams = [*STREAMS.values(), *streams_of(SmartType(128, ""))]
+    called = {name for stream in streams for name in (stream.method, stream.describe) if name}
+    called |= {command.method for command in (*probe.QUESTIONS.values(), *smart.QUESTIONS.values())}
+    called |= {"method.get", "crm.type.getByEntityTypeId", "crm.category.list", "crm.deal.contact.items.get"}
+    assert called - set(ASKED) - set(WITHOUT_SAMPLE) == set()
+
+
 ERRORS = {
     "app.info": ("app.info", {}),
     "crm.deal.list": ("crm.deal.list", {"filter": "x"}),
@@ -191,6 +220,7 @@ ERRORS = {
     "crm.item.fields": ("crm.item.fields", {"entityTypeId": 9998}),
     "crm.category.list": ("crm.category.list", {"entityTypeId": 9998}),
     "crm.type.getByEntityTypeId": ("crm.type.getByEntityTypeId", {"entityTypeId": 9998}),
+    "imopenlines.config.list.get": ("imopenlines.config.list.get", {"PARAMS": {"filter": "x"}}),
     "crm.status.list": ("crm.status.list", {"filter": "x"}),
     "crm.timeline.comment.list": ("crm.timeline.comment.list", {}),
     "crm.lead.get": ("crm.lead.get", {"id": 99999999}),

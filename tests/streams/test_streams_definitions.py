@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from types import MappingProxyType
+from typing import get_args
 
 import pytest
 
 from b24lake.errors import LockedError, UsageError
-from b24lake.streams.definitions import STREAMS, Stream
+from b24lake.streams import definitions
+from b24lake.streams.definitions import STREAMS, Paging, Stream
 from b24lake.streams.discovery import Found
 from b24lake.streams.fields import arrow_type
 from b24lake.streams.selection import FULL_TABLE, INCREMENTAL, select
+from b24lake.streams.smart import SmartType, entity_type_of, streams_of
 
 # name: key, replication keys with the default first, scopes
 CONTRACT = {
@@ -54,7 +57,8 @@ def test_a_row_is_well_formed(stream: Stream) -> None:
     assert stream.title
     assert stream.group in GROUPS
     assert re.fullmatch(r"api-reference/[\w./-]+\.md", stream.docs)
-    assert stream.paging in {"keyset", "offset", "whole", "fields"}
+    assert stream.paging in get_args(Paging)
+    assert (stream.paging == "children") == bool(stream.parent) == bool(stream.parent_key)
     assert stream.paging != "fields" or (not stream.describe and stream.declared)
     assert stream.describe or stream.declared
     assert "start" not in stream.params
@@ -63,37 +67,66 @@ def test_a_row_is_well_formed(stream: Stream) -> None:
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS.keys())
 def test_incremental_is_preset_where_there_is_a_replication_key(stream: Stream) -> None:
-    expected = (INCREMENTAL, FULL_TABLE) if stream.replication_keys else (FULL_TABLE,)
+    expected = (INCREMENTAL, FULL_TABLE) if stream.replication_keys or stream.parent else (FULL_TABLE,)
     assert stream.sync_types == expected
 
 
-def test_the_core_streams_are_there() -> None:
-    assert {"deals", "leads", "contacts", "companies", "activities", "users", "departments"} <= set(STREAMS)
+def test_the_22_streams_are_there_in_the_order_of_their_names() -> None:
+    assert [*STREAMS] == sorted(CONTRACT)
+    assert len(STREAMS) == 22
     assert all(name == stream.name for name, stream in STREAMS.items())
+    assert {*definitions.GROUPS} == GROUPS
+
+
+@pytest.mark.parametrize(
+    ("number", "names"), [(128, ("spa_128", "spa_fields_128")), (1256, ("spa_1256", "spa_fields_1256"))]
+)
+def test_a_smart_process_has_two_streams(number: int, names: tuple[str, str]) -> None:
+    items, fields = streams_of(SmartType(number, "Purchase"))
+    assert (items.name, fields.name) == names
+    assert (items.key, items.replication_keys, items.scopes) == ("id", ("updatedTime",), ("crm",))
+    assert (fields.key, fields.replication_keys, fields.sync_types) == ("id", (), (FULL_TABLE,))
+    assert items.params["select"] == ["*"], "names of standard fields do not go with useOriginalUfNames"
+    assert [entity_type_of(name) for name in names] == [number, number]
+
+
+@pytest.mark.parametrize(
+    "name", ["deals", "spa_types", "spa_", "spa_fields_", "spa_12", "spa_127", "spa_128x", "spa_0x80"]
+)
+def test_other_names_are_no_smart_process(name: str) -> None:
+    assert entity_type_of(name) is None
 
 
 # --- selection --------------------------------------------------------------------------------------------------------
 
 FOUND = MappingProxyType({name: Found(stream) for name, stream in STREAMS.items()})
+VISIBLE = sorted(name for name, stream in STREAMS.items() if not stream.option)
 FIELDS = sorted(name for name in STREAMS if name.endswith("_fields"))
 
 
 @pytest.mark.parametrize(
     ("patterns", "names", "exact"),
     [
-        ([], sorted(STREAMS), []),
-        (["*"], sorted(STREAMS), []),
+        ([], VISIBLE, []),
+        (["*"], VISIBLE, []),
         (["deals"], ["deals"], ["deals"]),
         (["*_fields"], FIELDS, []),
-        (["deal*", "deals"], [name for name in sorted(STREAMS) if name.startswith("deal")], ["deals"]),
+        (["deal*", "deals"], [name for name in VISIBLE if name.startswith("deal")], ["deals"]),
         (["users", "deals", "users"], ["deals", "users"], ["deals", "users"]),
-        (["[du]*s"], [name for name in sorted(STREAMS) if re.fullmatch(r"[du].*s", name)], []),
+        (["[du]*s"], [name for name in VISIBLE if re.fullmatch(r"[du].*s", name)], []),
     ],
 )
 def test_names_and_globs_choose_streams(patterns: list[str], names: list[str], exact: list[str]) -> None:
     chosen = select(FOUND, patterns)
     assert sorted(one.name for one in chosen) == names
     assert sorted(one.name for one in chosen if one.exact) == exact
+
+
+@pytest.mark.parametrize("name", ["deal_comments", "deal_products"])
+def test_a_stream_is_hidden_until_its_setting_is_on(name: str) -> None:
+    assert [one.name for one in select(FOUND, ["deal_*"], switched_on=[name]) if one.name == name] == [name]
+    with pytest.raises(UsageError, match=f"switched off.*--{name.replace('_', '-')}"):
+        select(FOUND, [name])
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from b24lake.errors import StopError
 from b24lake.portal.budget import Budget
 from b24lake.portal.connection import Connection
 from b24lake.portal.limits import PLANS, Plan
+from b24lake.portal.probe import invisible
 from b24lake.portal.webhook import parse
 from b24lake.sandbox import Portal, Server, Settings
 from b24lake.streams.definitions import STREAMS
@@ -40,10 +41,15 @@ def locked(found: Discovery) -> set[str]:
     return {name for name, one in found.streams.items() if one.locked}
 
 
-def test_an_administrator_with_every_scope_finds_everything_with_one_request() -> None:
+SPA = {f"{family}_{number}" for family in ("spa", "spa_fields") for number in (128, 156, 1032)}
+CRM = {name for name, stream in STREAMS.items() if stream.scopes == ("crm",)} | SPA
+
+
+def test_an_administrator_with_every_scope_finds_everything_with_two_requests() -> None:
     found, server = discovered()
-    assert (set(found.streams), locked(found)) == (set(STREAMS), set())
-    assert server.portal.counters.requests == 1
+    assert (set(found.streams), locked(found)) == ({*STREAMS, *SPA}, set())
+    assert len(found.streams) == 22 + 2 * 3
+    assert server.portal.counters.requests == 2
     assert (found.probe.owner, found.probe.admin) == ("1", True)
     assert {"crm", "user", "department"} <= found.probe.scopes
 
@@ -72,16 +78,24 @@ def test_every_stream_has_its_key_first(stream: str) -> None:
         (("user_basic",), {"users"}),
         (("user_brief",), {"users"}),
         (("department",), {"departments"}),
-        (("crm",), set(STREAMS) - {"users", "departments"}),
-        (("telephony",), set()),
+        (("crm",), CRM),
+        (("telephony",), {"calls"}),
+        (("imopenlines",), {"open_lines"}),
     ],
 )
 def test_a_missing_scope_locks_its_streams_and_says_which(scopes: tuple[str, ...], open_: set[str]) -> None:
     found, _server = discovered(scopes=scopes)
-    assert set(STREAMS) - locked(found) == open_
-    assert all(
-        f"scope {' or '.join(STREAMS[name].scopes)}" in str(found.streams[name].locked) for name in locked(found)
-    )
+    assert set(found.streams) - locked(found) == open_
+    for name in locked(found):
+        told, missing = str(found.streams[name].locked), STREAMS[name].scopes
+        assert found.streams[name].lock == "scope"
+        assert f"scope {' or '.join(missing)} is missing" in told
+        assert all(f"({scope}" in told for scope in missing), "the name on Bitrix24's screens, and the code"
+
+
+def test_both_spellings_of_department_are_named() -> None:
+    found, _server = discovered(scopes=("crm",))
+    assert "department, elsewhere called departments" in str(found.streams["departments"].locked)
 
 
 def test_a_webhook_without_any_scope_reads_nothing() -> None:
@@ -93,7 +107,10 @@ def test_a_webhook_without_any_scope_reads_nothing() -> None:
 def test_an_employee_who_is_no_administrator_is_known_as_one() -> None:
     found, _server = discovered(admin=False)
     assert found.probe.admin is False
-    assert "deals" not in locked(found)
+    assert "is not an administrator" in invisible(found.probe)
+    assert locked(found) == set()
+    assert {"spa_128", "spa_fields_1032"} <= set(found.streams), "known by name from the list of all types"
+    assert invisible(discovered()[0].probe) == ""
 
 
 @pytest.mark.parametrize("minutes", [180, -300, 0, 345])
@@ -134,4 +151,115 @@ def test_a_method_that_rests_for_ever_is_locked_in_the_end() -> None:
         found = discover(connection)
         connection.close()
         assert locked(found) == {"deals", "deal_fields"}
+        assert found.streams["deals"].lock == "other"
         assert 500 < sum(pauses) < 1200
+
+
+# --- smart processes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("admin", [True, False])
+@pytest.mark.parametrize(("more", "requests"), [(0, 2), (27, 2), (49, 4)])
+def test_many_smart_processes_take_few_requests(more: int, requests: int, admin: bool) -> None:
+    found, server = discovered(more_types=more, admin=admin, threshold=0)
+    numbers = {128, 156, 1032, *range(1034, 1034 + 2 * more, 2)}
+    named = {f"{family}_{number}" for number in numbers for family in ("spa", "spa_fields")}
+    assert set(found.streams) == {*STREAMS, *named}
+    assert found.knows_types
+    assert server.portal.counters.requests <= requests
+
+
+def test_a_page_of_types_that_is_refused_is_made_up_for() -> None:
+    with Server(Portal(Settings(deals=20, threshold=0, more_types=70))) as server, connected(server) as connection:
+        server.portal.fault("no_access", method="crm.type.list", after=1)
+        found = discover(connection)
+    assert len([name for name in found.streams if name.startswith("spa_fields_")]) == 73
+    assert found.knows_types
+
+
+def test_a_portal_that_tells_no_smart_processes_is_not_believed_to_have_none() -> None:
+    found, _server = discovered(missing_methods=("crm.type.list", "crm.enum.ownertype"))
+    assert set(found.streams) == set(STREAMS)
+    assert not found.knows_types
+
+
+def test_a_smart_process_that_one_may_not_read_is_locked_and_says_so() -> None:
+    found, _server = discovered(forbidden_types=(156,), admin=False)
+    assert locked(found) == {"spa_156", "spa_fields_156"}
+    assert {found.streams[name].lock for name in locked(found)} == {"rights"}
+
+
+def test_custom_fields_have_their_own_names_on_old_portals_as_well() -> None:
+    found, old = discovered()[0], discovered(original_names=False)[0]
+    names = [{column.name for column in one.streams["spa_128"].columns} for one in (found, old)]
+    assert names[0] == names[1]
+    assert any(name.startswith("UF_CRM_4_") for name in names[0])
+    assert any(column.source.startswith("ufCrm4") for column in old.streams["spa_128"].columns)
+
+
+# --- portals that say little, or no -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["scope", "method.get"])
+@pytest.mark.parametrize("how", ["missing", "unknown"])
+def test_a_portal_that_does_not_tell_what_one_may_is_believed_to_allow_it(method: str, how: str) -> None:
+    unknown = (method,) if how == "unknown" else ()
+    with Server(Portal(Settings(deals=20, threshold=0, missing_methods=unknown))) as server:
+        if how == "missing":
+            server.portal.fault("missing_keys", method=method)
+        connection = Connection(parse(server.url), Budget(PLANS["standard"]), sleep=lambda _: None)
+        found = discover(connection)
+        connection.close()
+    assert locked(found) == set()
+    assert found.probe.tells_scopes is (method != "scope")
+
+
+def test_a_portal_that_tells_no_scopes_still_says_no_to_single_streams() -> None:
+    found, _server = discovered(scopes=("user",), missing_methods=("scope",))
+    assert "users" not in locked(found)
+    assert {found.streams[name].lock for name in locked(found)} == {"scope"}
+    assert {"deals", "calls", "open_lines"} <= locked(found)
+
+
+@pytest.mark.parametrize(
+    ("method", "streams"),
+    [
+        ("voximplant.statistic.get", {"calls"}),
+        ("imopenlines.config.list.get", {"open_lines"}),
+        ("crm.lead.fields", {"leads", "lead_fields"}),
+    ],
+)
+def test_what_the_plan_does_not_have_is_told_from_what_is_forbidden(method: str, streams: set[str]) -> None:
+    found, _server = discovered(missing_methods=(method,))
+    assert locked(found) == streams
+    assert {found.streams[name].lock for name in streams} == {"plan"}
+    with Server(Portal(Settings(deals=20))) as server, connected(server) as connection:
+        server.portal.fault("no_access", method="crm.lead.fields")
+        assert discover(connection).streams["leads"].lock == "rights"
+
+
+@pytest.mark.parametrize("entity", ["deal", "product", "activity"])
+def test_a_portal_that_describes_no_fields_locks_what_cannot_do_without_them(entity: str) -> None:
+    with Server(Portal(Settings(deals=20))) as server, connected(server) as connection:
+        server.portal.fault("empty_result", method=f"crm.{entity}.fields")
+        found = discover(connection)
+    stream = {"deal": "deals", "product": "product", "activity": "activities"}[entity]
+    assert locked(found) == {stream, f"{entity}_fields"}
+    assert "describes no fields" in str(found.streams[stream].locked)
+
+
+def test_a_field_of_an_unknown_type_is_text() -> None:
+    with Server(Portal(Settings(deals=20))) as server, connected(server) as connection:
+        server.portal.set_field("deals", "UF_CRM_COLOUR", "rest_77_colour", title="Colour")
+        columns = {column.name: column for column in discover(connection).streams["deals"].columns}
+    assert (columns["UF_CRM_COLOUR"].type, columns["UF_CRM_COLOUR"].kind) == (pa.string(), "rest_77_colour")
+
+
+def test_a_portal_too_slow_for_one_large_batch_is_asked_in_smaller_ones() -> None:
+    with Server(Portal(Settings(deals=20, threshold=0, more_types=20))) as server:
+        server.portal.fault("gateway_timeout", commands=10)
+        connection = Connection(parse(server.url), Budget(Plan(10**6, 10**6)), sleep=lambda _: None)
+        found = discover(connection)
+        connection.close()
+    assert locked(found) == set()
+    assert len(found.streams) == 22 + 2 * 23

@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from b24lake.streams.fields import (
     ITEM,
@@ -151,19 +153,45 @@ def test_the_key_comes_first_and_is_never_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "taken", "names"),
+    ("codes", "held", "names"),
     [
-        (["A", "B"], [], ["A", "B"]),
-        (["Id", "ID", "id"], [], ["Id", "ID__2", "id__3"]),
-        (["a", "A__2", "A"], [], ["a", "A__2", "A__3"]),
-        (["a"], ["A"], ["a__2"]),
-        (["ПОЛЕ", "поле"], [], ["ПОЛЕ", "поле__2"]),
+        (["A", "B"], {}, ["A", "B"]),
+        (["Id", "ID", "id"], {}, ["Id", "ID__2", "id__3"]),
+        (["a", "A__2", "A"], {}, ["a", "A__2", "A__3"]),
+        (["a"], {"A": ""}, ["a__2"]),
+        (["a"], {"A": "A"}, ["a__2"]),
+        (["A"], {"a": "a", "A__2": "A"}, ["A__2"]),
+        (["A", "a"], {"a": "a", "A__2": "A"}, ["A__2", "a"]),
+        (["aA", "AA"], {"AA": "AA"}, ["aA__2", "AA"]),
+        (["A__2"], {"a": "a", "A__2": "A"}, ["A__2__2"]),
+        (["_misfits", "_MISFITS"], {"_misfits": ""}, ["_misfits__2", "_MISFITS__3"]),
+        (["ПОЛЕ", "поле"], {}, ["ПОЛЕ", "поле__2"]),
     ],
 )
-def test_names_that_differ_only_in_case_are_told_apart(codes: list[str], taken: list[str], names: list[str]) -> None:
-    built = distinct([undeclared(code) for code in codes], taken)
+def test_names_that_differ_only_in_case_are_told_apart(
+    codes: list[str], held: dict[str, str], names: list[str]
+) -> None:
+    built = distinct([undeclared(code) for code in codes], held)
     assert [column.name for column in built] == names
     assert [column.source for column in built] == codes
+    assert [column.code or column.name for column in built] == codes
+    assert distinct(built, held) == built
+
+
+CODES = st.sampled_from(["A", "a", "B", "b", "A__2", "a__2", "_misfits", "UF_1", "uf_1", "UF_1__2"])
+
+
+@given(st.lists(st.lists(CODES, unique=True), max_size=6))
+def test_a_field_has_the_same_column_whatever_comes_and_goes_beside_it(reads: list[list[str]]) -> None:
+    held: dict[str, str] = {"_misfits": ""}
+    for codes in reads:
+        built = distinct([undeclared(code) for code in codes], held)
+        now = {column.name: column.source for column in built}
+        assert len({name.casefold() for name in {*held, *now}}) == len({*held, *now}), "two fields in one column"
+        assert not any(held.get(name, code) != code for name, code in now.items())
+        kept = {code: name for name, code in held.items()}
+        assert all(kept.get(column.source, column.name) == column.name for column in built)
+        held |= now
 
 
 def test_a_key_that_nobody_declared_is_text() -> None:

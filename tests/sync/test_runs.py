@@ -24,8 +24,37 @@ def test_streams_without_a_scope_are_locked_and_do_not_fail_the_run(serve: Calla
     states = {line.name: line.status for line in report.streams}
     assert states.pop("users") == "success"
     assert set(states.values()) == {"locked"}
-    assert report.status == "success"
+    assert (report.status, report.exit_code) == ("success", 0)
     assert "scope crm" in next(line.error for line in report.streams if line.name == "deals")
+    assert all("tick" in line.error for line in report.streams if line.status == "locked")
+    assert sorted(path.name for path in (lake.path / "raw").iterdir()) == ["bitrix24_users"]
+
+
+def test_a_webhook_without_any_scope_reads_nothing_and_says_so(serve: Callable[..., Server], lake: Lake) -> None:
+    report = lake.sync(serve(scopes=()).url)
+    assert (report.status, report.exit_code) == ("failed", 1)
+    assert {line.status for line in report.streams} == {"locked"}
+
+
+@pytest.mark.parametrize(("method", "stream"), [("crm.lead.list", "leads"), ("crm.status.list", "status_list")])
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_stream_forbidden_in_the_middle_of_a_run_fails_alone(
+    serve: Callable[..., Server], lake: Lake, method: str, stream: str, after: int
+) -> None:
+    server = serve(leads=5000, threshold=0)
+    server.portal.fault("no_access", method=method, after=60 * after if stream == "leads" else 0)
+    report = lake.sync(server.url, stream, "deals", "users")
+    states = {line.name: line.status for line in report.streams}
+    assert states == {stream: "failed", "deals": "success", "users": "success"}
+    assert report.status == "partial"
+    assert "ACCESS_DENIED" in next(line.error or "" for line in report.streams if line.name == stream)
+    assert not deltalake.DeltaTable.is_deltatable(lake.table(stream))
+
+
+def test_a_run_says_that_its_owner_may_not_see_everything(serve: Callable[..., Server], lake: Lake) -> None:
+    assert any("not an administrator" in note for note in lake.sync(serve(admin=False).url, "users").notes)
+    other = Lake(lake.path / "other", lake.home)
+    assert other.sync(serve().url, "users").notes == []
 
 
 @pytest.mark.parametrize(
@@ -33,8 +62,8 @@ def test_streams_without_a_scope_are_locked_and_do_not_fail_the_run(serve: Calla
     [
         (("deals", "users"), "partial", ["failed", "success"]),
         (("deals",), "failed", ["failed"]),
-        (("deal*", "users"), "success", ["locked", "locked", "success"]),
-        (("deal*",), "failed", ["locked", "locked"]),
+        (("deal*", "users"), "success", ["locked", "locked", "locked", "success"]),
+        (("deal*",), "failed", ["locked", "locked", "locked"]),
     ],
 )
 def test_a_locked_stream_fails_only_if_it_was_named(
@@ -120,7 +149,7 @@ def test_a_moved_portal_keeps_its_tables(serve: Callable[..., Server], lake: Lak
         report = lake.sync(url, "departments")
         assert report.status == "success"
         assert bool(report.notes) is (url == server.url)
-    assert server.portal.counters.requests == 2
+    assert server.portal.counters.requests == 3
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first read", "second read"])

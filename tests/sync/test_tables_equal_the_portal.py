@@ -68,7 +68,7 @@ def test_every_entity_equals_the_portal(serve: Callable[..., Server], lake: Lake
 
 
 def test_all_streams_of_a_portal_land_with_their_rows(serve: Callable[..., Server], lake: Lake) -> None:
-    server = serve()
+    server = serve(spa_1032=10)
     report = lake.sync(server.url)
     assert {line.status for line in report.streams} == {"success"}
     counted = {line.name: line.rows_read for line in report.streams}

@@ -14,6 +14,7 @@ from b24lake.cli.common import AllowHttp, HomeDir, Json, PortalPlan, Url, Webhoo
 if TYPE_CHECKING:
     from b24lake.portal.probe import Check
     from b24lake.portal.webhook import Webhook
+    from b24lake.streams.discovery import Found
     from b24lake.sync.home import Home
 
 _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
@@ -54,12 +55,29 @@ def run(webhook: Webhook, home: Home, portal_plan: str) -> list[Check]:
         found, answered = look(webhook, home, portal_plan=portal_plan)
     except StopError as error:
         return [Check("connection", "failed", error.what, error.why, error.fix)]
-    open_ = [name for name, one in found.streams.items() if one.locked is None]
-    locked = {name: one.locked for name, one in found.streams.items() if one.locked is not None}
-    streams = Check("streams", "ok" if open_ else "failed", f"{len(open_)} can be read, {len(locked)} are locked")
-    reasons = [Check(f"stream {name}", "warning", error.what, error.why, error.fix) for name, error in locked.items()]
+    locked = [one for one in found.streams.values() if one.locked is not None]
+    open_ = len(found.streams) - len(locked)
+    streams = Check("streams", "ok" if open_ else "failed", f"{open_} can be read, {len(locked)} are locked")
     answers = [_connection_check(webhook, answered), *checks(found.probe, datetime.now(UTC))]
-    return [*answers, streams, *reasons]
+    return [*answers, streams, *_locks(locked)]
+
+
+def _locks(locked: list[Found]) -> list[Check]:
+    """Why streams are locked: once for each missing scope, and one by one for other reasons."""
+    from b24lake.portal.probe import Check
+
+    found: dict[str, Check] = {}
+    for one in locked:
+        stream, error = one.stream, one.locked
+        assert error is not None
+        if one.lock != "scope":
+            found[stream.name] = Check(f"stream {stream.name}", "warning", error.what, error.why, error.fix)
+            continue
+        name = f"scope {' or '.join(stream.scopes)}"
+        before = found.get(name)
+        says = f"{before.says}, {stream.name}" if before else f"missing, so these are locked: {stream.name}"
+        found[name] = Check(name, "warning", says, error.why, error.fix)
+    return list(found.values())
 
 
 def _connection_check(given: Webhook, used: Webhook) -> Check:

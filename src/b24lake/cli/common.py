@@ -56,6 +56,19 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 PortalPlan = Annotated[
     str, typer.Option(help="The portal's tariff, which sets its request limits: standard or enterprise.")
 ]
+DealContacts = Annotated[
+    bool, typer.Option("--deal-contacts", help="Fill CONTACT_IDS of deals: all contacts of each, not only the first.")
+]
+DealComments = Annotated[
+    bool, typer.Option("--deal-comments", help="Offer the stream deal_comments: one command for each deal.")
+]
+DealProducts = Annotated[
+    bool, typer.Option("--deal-products", help="Offer the stream deal_products: one command for each deal.")
+]
+DealCategories = Annotated[
+    str, typer.Option(help="Funnels whose deals are read, as 1,2. [default: all]", show_default=False)
+]
+CallsLookBack = Annotated[str, typer.Option(help="What calls have instead of the overlap: their rows change later.")]
 
 
 def home(path: Path | None) -> Home:
@@ -121,6 +134,18 @@ def pairs(words: list[str], option: str) -> dict[str, str]:
         if not (name and sign and value):
             raise UsageError(f"{option} needs NAME=VALUE", fix=f"as {option} deals=FULL_TABLE")
     return {name: value for name, _, value in split}
+
+
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """Whole numbers with commas between them.
+
+    >>> numbers("1, 2", "--deal-categories")
+    (1, 2)
+    """
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise UsageError(f"{option} needs ids, not {text!r}", fix=f"write {option} 1,2")
+    return tuple(dict.fromkeys(map(int, words)))
 
 
 def print_json(document: Any) -> None:

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b24lake.cli import common
-from b24lake.cli.common import AllowHttp, HomeDir, Json, LakeDir, PortalPlan, Url, WebhookFile
+from b24lake.cli.common import (
+    AllowHttp,
+    CallsLookBack,
+    DealCategories,
+    DealComments,
+    DealContacts,
+    DealProducts,
+    HomeDir,
+    Json,
+    LakeDir,
+    PortalPlan,
+    Url,
+    WebhookFile,
+)
 
 if TYPE_CHECKING:
     from b24lake.sync.planning import RunPlan, StreamPlan
@@ -38,7 +51,12 @@ def plan(
     replication_key: Annotated[
         list[str] | None, typer.Option(help="STREAM=FIELD, as activities=LAST_UPDATED.", show_default=False)
     ] = None,
+    deal_contacts: DealContacts = False,
+    deal_comments: DealComments = False,
+    deal_products: DealProducts = False,
+    deal_categories: DealCategories = "",
     overlap: Annotated[str, typer.Option(help="How far before the last start an incremental read begins.")] = "5m",
+    calls_look_back: CallsLookBack = "2d",
     operating_threshold: Annotated[
         float, typer.Option(help="Operating seconds above which a method rests; 0 = off.")
     ] = 200.0,
@@ -62,6 +80,11 @@ def plan(
         prefix=prefix,
         sync_types=common.pairs(sync_type or [], "--sync-type"),
         replication_keys=common.pairs(replication_key or [], "--replication-key"),
+        deal_contacts=deal_contacts,
+        deal_comments=deal_comments,
+        deal_products=deal_products,
+        deal_categories=common.numbers(deal_categories, "--deal-categories"),
+        calls_look_back=common.duration(calls_look_back),
         overlap=common.duration(overlap),
         threshold=operating_threshold,
         concurrency=concurrency,

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from b24lake.cli.common import console
 from b24lake.cli.plan import in_words
+from b24lake.reading.children import ChildrenTask
 from b24lake.reading.paging import PAGE
 from b24lake.reading.plan import Left, remaining
 from b24lake.reading.reader import Reader
@@ -26,6 +27,7 @@ from b24lake.sync.report import EMPTY, FAILED, LOCKED, SKIPPED, SUCCESS, RunRepo
 from b24lake.sync.run import Progress
 
 _STYLES = {SUCCESS: "green", EMPTY: "cyan", LOCKED: "yellow", FAILED: "red", "partial": "yellow"}
+_FEW_LABELS = 10
 
 
 @contextmanager
@@ -91,6 +93,8 @@ def _share(active: Active | None, stats: Stats) -> float | None:
     """How much of a stream has been read, of 1; None as long as it does not know."""
     if active is None:
         return 1.0 if stats.ended else None
+    if isinstance(active.task, ChildrenTask):
+        return active.task.answered / max(1.0, active.task.answered + active.task.left)
     done = stats.rows + active.ask.done.rows
     left = active.task.left * PAGE
     return done / (done + left) if done and math.isfinite(left) else None
@@ -137,6 +141,9 @@ def closing(report: RunReport, lake: Path) -> None:
     for line in report.streams:
         table.add_row(*_closing_line(line))
     terminal.print(table)
+    for error, names in _errors(report).items():
+        style = _STYLES.get(next(line.status for line in report.streams if line.error == error), "")
+        terminal.print(Text(f"{', '.join(names)}: {error}", style=style))
     for line in report.streams:
         _explain(terminal, line)
     for note in report.notes:
@@ -147,9 +154,24 @@ def closing(report: RunReport, lake: Path) -> None:
     terminal.print(
         Text.assemble(
             (report.status, f"bold {style}"),
-            f"  {report.requests} requests, {report.seconds:.1f} s, tables in {lake}",
+            f"  {_summary(report)}, {report.requests} requests, {report.seconds:.1f} s, tables in {lake}",
         )
     )
+
+
+def _summary(report: RunReport) -> str:
+    """How many streams ended how: `3 read, 17 locked`."""
+    states = ["read" if line.status in {SUCCESS, EMPTY} else line.status for line in report.streams]
+    return ", ".join(f"{states.count(state)} {state}" for state in ("read", LOCKED, SKIPPED, FAILED) if state in states)
+
+
+def _errors(report: RunReport) -> dict[str, list[str]]:
+    """Each error once, with the streams that it hit."""
+    found: dict[str, list[str]] = {}
+    for line in report.streams:
+        if line.error:
+            found.setdefault(line.error, []).append(line.name)
+    return found
 
 
 def _closing_line(line: StreamReport) -> list[str | Text]:
@@ -161,15 +183,23 @@ def _closing_line(line: StreamReport) -> list[str | Text]:
 
 
 def _explain(terminal: Console, line: StreamReport) -> None:
-    if line.error:
-        terminal.print(Text(f"{line.name}: {line.error}", style=_STYLES.get(line.status, "")))
     if line.filter_ignored:
         terminal.print(Text(f"{line.name}: the portal ignored the change filter, so everything was read", "yellow"))
     if line.misfits:
         terminal.print(Text(f"{line.name}: {line.misfits:,} values do not fit their type, see _misfits", "yellow"))
+    _tell_changes(terminal, line)
+
+
+def _tell_changes(terminal: Console, line: StreamReport) -> None:
+    """What happened to the columns; very many new labels, as in another language, are only counted."""
+    labels = [change for change in line.schema_changes if change["kind"] == "relabeled"]
+    counted = len(labels) > _FEW_LABELS
     for change in line.schema_changes:
-        types = " -> ".join(part for part in (change["before"], change["after"]) if part)
-        terminal.print(Text(f"{line.name}: column {change['column']} {change['kind']} ({types})", "cyan"))
+        if not (counted and change in labels):
+            told = " -> ".join(part for part in (change["before"], change["after"]) if part)
+            terminal.print(Text(f"{line.name}: column {change['column']} {change['kind']} ({told})", "cyan"))
+    if counted:
+        terminal.print(Text(f"{line.name}: {len(labels)} columns relabeled", "cyan"))
 
 
 def _table(*headings: str) -> Table:

@@ -1,17 +1,38 @@
-"""`b24lake streams`: what a portal has to read."""
+"""`b24lake streams`: what a portal has to read, and what stands in the way of the rest."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from b24lake.cli import common
-from b24lake.cli.common import AllowHttp, HomeDir, Json, PortalPlan, Url, WebhookFile
+from b24lake.cli.common import (
+    AllowHttp,
+    DealComments,
+    DealContacts,
+    DealProducts,
+    HomeDir,
+    Json,
+    PortalPlan,
+    Url,
+    WebhookFile,
+)
 
 if TYPE_CHECKING:
-    from b24lake.streams.discovery import Found
+    from rich.console import Console
+
+    from b24lake.streams.discovery import Discovery, Found
+
+_LOCKS = {"scope": "no scope", "plan": "not on plan", "rights": "refused", "gone": "gone", "other": "locked"}
+WIDE = 130  # columns of a terminal that has room for titles
+_MISSING = (
+    "A stream you miss? First see that its scope is ticked. What docs/streams.md does not name is not read yet: "
+    "ask for it in an issue."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +44,9 @@ def register(app: typer.Typer) -> None:
 
 def streams(
     url: Url = None,
+    deal_contacts: DealContacts = False,
+    deal_comments: DealComments = False,
+    deal_products: DealProducts = False,
     webhook_file: WebhookFile = None,
     allow_http: AllowHttp = False,
     portal_plan: PortalPlan = "standard",
@@ -34,25 +58,47 @@ def streams(
 
     webhook = common.webhook(url, webhook_file, allow_http=allow_http)
     found, _ = look(webhook, common.home(home), portal_plan=portal_plan)
+    switches = {"deal_contacts": deal_contacts, "deal_comments": deal_comments, "deal_products": deal_products}
+    on = {name for name, value in switches.items() if value}
     if json:
-        common.print_json({"portal": str(webhook), "streams": [_document(one) for one in found.streams.values()]})
+        common.print_json(_document(found, on, portal=str(webhook)))
     else:
-        _show(list(found.streams.values()))
+        _show(found, on)
 
 
-def _document(found: Found) -> dict[str, Any]:
+# --- as JSON ----------------------------------------------------------------------------------------------------------
+
+
+def _document(discovery: Discovery, on: Collection[str], *, portal: str) -> dict[str, Any]:
+    from b24lake.portal.probe import invisible
+
+    probe, warning = discovery.probe, invisible(discovery.probe)
+    return {
+        "portal": portal,
+        "owner": {"id": probe.owner, "name": probe.owner_name, "admin": probe.admin},
+        "scopes": sorted(probe.scopes) if probe.tells_scopes else None,
+        "warnings": [warning] if warning else [],
+        "streams": [_stream(found, on) for found in discovery.streams.values()],
+    }
+
+
+def _stream(found: Found, on: Collection[str]) -> dict[str, Any]:
     from b24lake.streams.selection import is_hidden, switch
 
     stream, locked = found.stream, found.locked
+    hidden = is_hidden(stream, on)
+    reason, cure = (locked, locked.fix) if locked else (None, f"add {switch(stream)}" if hidden else None)
     return {
         "name": stream.name,
         "title": stream.title,
         "group": stream.group,
-        "status": "locked" if locked else "hidden" if is_hidden(stream, ()) else "available",
-        "reason": locked.what if locked else None,
-        "cure": locked.fix if locked else f"add {switch(stream)}" if stream.option else None,
+        "status": "locked" if locked else "hidden" if hidden else "available",
+        "lock": found.lock,
+        "reason": f"{reason.what}: {reason.why}" if reason else "it is switched off" if hidden else None,
+        "cure": cure,
         "scopes": list(stream.scopes),
         "method": stream.method,
+        "cost": stream.cost,
         "primary_key": [stream.key],
         "replication_key": stream.replication_keys[0] if stream.replication_keys else None,
         "replication_keys": list(stream.replication_keys),
@@ -64,36 +110,65 @@ def _document(found: Found) -> dict[str, Any]:
     }
 
 
-def _show(found: list[Found]) -> None:
-    from rich.table import Table
+# --- in the terminal --------------------------------------------------------------------------------------------------
 
+
+def _show(discovery: Discovery, on: Collection[str]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from b24lake.portal.probe import invisible
     from b24lake.streams.definitions import GROUPS
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("stream", "", "primary key", "replication key", "sync types", "fields"):
-        table.add_column(heading, justify="right" if heading == "fields" else "left")
-    in_order = sorted(found, key=lambda one: GROUPS.index(one.stream.group))
+    for heading, width in (("stream", 20), ("state", 9), ("key", 3), ("changes by", 21), ("sync types", 23)):
+        table.add_column(heading, no_wrap=True, min_width=width)
+    table.add_column("fields", justify="right", no_wrap=True, min_width=6)
+    terminal = common.console()
+    wide = terminal.width >= WIDE
+    if wide:
+        table.add_column("what it holds", style="dim", no_wrap=True, overflow="ellipsis")
+    in_order = sorted(discovery.streams.values(), key=lambda one: GROUPS.index(one.stream.group))
     for group, members in groupby(in_order, key=lambda one: one.stream.group):
-        table.add_row(f"[bold blue]{group}[/]")
+        table.add_row(Text(group, style="bold blue"))
         for one in members:
-            table.add_row(*_line(one))
-    common.console().print(table)
+            line = _line(one, on)
+            table.add_row(*line, *[""] * (6 - len(line)), *([Text(one.stream.title)] if wide else []))
+    terminal.print(table)
+    _explain(terminal, in_order)
+    warning = invisible(discovery.probe)
+    if warning:
+        terminal.print(Text(f"\n{warning}.", style="yellow"))
+    terminal.print(Text(f"\n{_MISSING}", style="dim"))
 
 
-def _line(found: Found) -> list[str]:
+def _line(found: Found, on: Collection[str]) -> list[Any]:
+    from rich.text import Text
+
     from b24lake.streams.selection import is_hidden, switch
 
-    stream = found.stream
-    if found.locked is not None:
-        return [f"  {stream.name}", "[red]locked[/]", f"[dim]{found.locked.what}. {found.locked.fix}[/]"]
-    if is_hidden(stream, ()):
-        return [f"  {stream.name}", "[yellow]hidden[/]", f"[dim]until it is switched on with {switch(stream)}[/]"]
-    keys = ", ".join(stream.replication_keys) or "–"
-    return [
-        f"  {stream.name}",
-        "[green]available[/]",
-        stream.key,
-        keys,
-        ", ".join(stream.sync_types),
-        str(len(found.columns)),
-    ]
+    stream, name = found.stream, f"  {found.stream.name}"
+    if found.lock is not None:
+        return [name, Text(_LOCKS[found.lock], style="red")]
+    badge = Text(stream.cost, style="yellow") if stream.parent else Text(", ".join(stream.replication_keys) or "–")
+    if is_hidden(stream, on):
+        return [name, Text("hidden", style="yellow"), stream.key, badge, Text(f"until {switch(stream)}", style="dim")]
+    types = ", ".join(stream.sync_types)
+    return [name, Text("available", style="green"), stream.key, badge, types, str(len(found.columns))]
+
+
+def _explain(terminal: Console, found: Iterable[Found]) -> None:
+    """Why streams are locked and what to do about it, once for all that lack the same."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    reasons: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for one in found:
+        if one.locked is not None:
+            scopes = " or ".join(one.stream.scopes)
+            what = f"Without the scope {scopes}" if one.lock == "scope" else one.locked.what
+            reasons[what, "" if one.lock == "scope" else one.locked.why, one.locked.fix].append(one.stream.name)
+    for (what, why, fix), names in reasons.items():
+        terminal.print(Text(f"\n{what}: ", style="red").append(", ".join(names), style="default"))
+        cure = ". ".join(part[:1].upper() + part[1:] for part in (why, fix) if part)
+        terminal.print(Padding(Text(f"{cure}.", style="dim"), (0, 0, 0, 2)))

@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b24lake.cli import common
-from b24lake.cli.common import AllowHttp, HomeDir, Json, LakeDir, PortalPlan, Url, WebhookFile
+from b24lake.cli.common import (
+    AllowHttp,
+    CallsLookBack,
+    DealCategories,
+    DealComments,
+    DealContacts,
+    DealProducts,
+    HomeDir,
+    Json,
+    LakeDir,
+    PortalPlan,
+    Url,
+    WebhookFile,
+)
 from b24lake.errors import StopError
 
 if TYPE_CHECKING:
@@ -53,7 +66,12 @@ def sync(
     accept_deletions: Annotated[
         bool, typer.Option("--accept-deletions", help="Go on although very many rows vanished.")
     ] = False,
+    deal_contacts: DealContacts = False,
+    deal_comments: DealComments = False,
+    deal_products: DealProducts = False,
+    deal_categories: DealCategories = "",
     overlap: Annotated[str, typer.Option(help="How far before the last start an incremental read begins.")] = "5m",
+    calls_look_back: CallsLookBack = "2d",
     operating_threshold: Annotated[
         float, typer.Option(help="Operating seconds above which a method rests; 0 = off.")
     ] = 200.0,
@@ -79,6 +97,11 @@ def sync(
         replication_keys=common.pairs(replication_key or [], "--replication-key"),
         deleted=deleted.value,
         accept_deletions=accept_deletions,
+        deal_contacts=deal_contacts,
+        deal_comments=deal_comments,
+        deal_products=deal_products,
+        deal_categories=common.numbers(deal_categories, "--deal-categories"),
+        calls_look_back=common.duration(calls_look_back),
         overlap=common.duration(overlap),
         threshold=operating_threshold,
         concurrency=concurrency,

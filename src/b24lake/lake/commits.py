@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, DeltaTable
 from deltalake.transaction import AddAction
 
 from b24lake.lake.staging import Part
@@ -42,7 +42,7 @@ def commit_properties(commit: Commit, extra: Mapping[str, str], *, bookmark: boo
     mark = commit.bookmark if bookmark else None
     return CommitProperties(
         custom_metadata={**commit.metadata, **extra, f"{MARK}run": commit.run_id},
-        app_transactions=[Transaction(mark.app_id, mark.value)] if mark else None,
+        app_transactions=mark.transactions if mark else None,
     )
 
 

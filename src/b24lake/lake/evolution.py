@@ -1,8 +1,8 @@
 """What a changed schema does to a table (pure).
 
 A full read replaces all rows, so a new type takes over its column. An incremental read touches some rows only, so
-a new type that does not fit opens a column beside the old one and asks for a full read. A column that the source
-never declared may be missing from any read: that tells nothing.
+a new type asks for a full read, and one that does not fit opens a column beside the old one until then. A column that
+the source never declared may be missing from any read: that tells nothing.
 """
 
 from __future__ import annotations
@@ -29,18 +29,21 @@ SPLIT_FROM = "b24lake.split_from"
 REMOVED = "b24lake.removed"
 """Metadata of a column whose field is gone at the source: "true"."""
 
-Kind = Literal["added", "removed", "returned", "widened", "retyped", "split", "dropped"]
+Kind = Literal["added", "removed", "returned", "widened", "retyped", "split", "dropped", "relabeled"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """One change of a table's columns; `before` and `after` are Delta type names, "" where there is no such column.
+    """One change of a table's columns.
+
+    `before` and `after` are Delta type names, "" where there is no such column; of a new label, the two labels.
 
     added, removed    the source has a new field; the source lost one, its column stays and is null from now on
     returned          a removed field is back
     widened, retyped  the column has a new type: one that holds every old value, or another one
     split             the new type lives in a column beside the old one until the next full read
     dropped           the side column of a split is no longer needed
+    relabeled         the source describes the column otherwise; only full reads tell
     """
 
     kind: Kind
@@ -106,11 +109,13 @@ def _replaced(old: pa.Schema, new: pa.Schema) -> Evolution:
 
 def _change_of(before: pa.Field, after: pa.Field) -> list[Change]:
     old, new = type_name(before.type), type_name(after.type)
-    back = [Change("returned", after.name, old, new)] if note(before, REMOVED) else []
-    if before.type == after.type:
-        return back
-    wider = castable(before.type, after.type) or pa.types.is_string(after.type)
-    return [*back, Change("widened" if wider else "retyped", after.name, old, new)]
+    found = [Change("returned", after.name, old, new)] if note(before, REMOVED) else []
+    if before.type != after.type:
+        wider = castable(before.type, after.type) or pa.types.is_string(after.type)
+        found.append(Change("widened" if wider else "retyped", after.name, old, new))
+    if comment(after) not in {"", comment(before)}:
+        found.append(Change("relabeled", after.name, comment(before), comment(after)))
+    return found
 
 
 def _removal(before: pa.Field) -> list[Change]:
@@ -143,8 +148,7 @@ def _extended(old: pa.Schema, new: pa.Schema) -> Evolution:
     for after in new:
         before = columns.get(after.name.casefold())
         target = after if before is None else _home(before, after, columns)
-        if before is not None and target.name != before.name:
-            refresh = True
+        refresh = refresh or (before is not None and before.type != after.type)
         if target.name.casefold() not in columns:
             kind: Kind = "added" if before is None else "split"
             changes.append(

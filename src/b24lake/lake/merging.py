@@ -1,5 +1,7 @@
 """An incremental read is merged into its table on the key: new rows come in, rows in which something differs change.
 
+Of children, which are read record by record, rows that did not come again go (`children`).
+
 A run in which nothing differs writes no version; its bookmark then stays where it was, and the next read only begins
 earlier.
 """
@@ -8,7 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,11 +19,21 @@ from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties
 from deltalake.exceptions import CommitFailedError
 
 from b24lake.errors import StreamError
-from b24lake.lake.columns import SYNCED_AT, UNDECLARED, conform, note, only_last, quoted
+from b24lake.lake.children import GOES, Replaced, counted, gone, taken_away, with_gone
+from b24lake.lake.columns import (
+    DELETED_AT,
+    DELETED_AT_FIELD,
+    SYNCED_AT,
+    UNDECLARED,
+    conform,
+    note,
+    only_last,
+    quoted,
+)
 from b24lake.lake.commits import commit_properties, settle
-from b24lake.lake.evolution import REMOVED, Evolution, evolve
+from b24lake.lake.evolution import REMOVED, Evolution, evolve, ordered
 from b24lake.lake.files import storage_errors
-from b24lake.lake.keys import check_keys
+from b24lake.lake.keys import Policy, check_keys
 from b24lake.lake.staging import Staged, forget
 from b24lake.lake.table import MARK, Commit, Counts, Owner, open_owned, schema_of
 
@@ -31,15 +44,18 @@ ATTEMPTS = 5
 """How often a merge is tried when another writer (a vacuum, a person) commits at the same moment."""
 
 _WRITER = WriterProperties(compression="ZSTD", compression_level=1)
-_NOTHING = Counts(rows=0, inserted=0, updated=0, deleted=0, carried=0, version=None)
 
 
-def commit_merge(path: Path, owner: Owner, staged: Staged, commit: Commit) -> Counts:
+def commit_merge(
+    path: Path, owner: Owner, staged: Staged, commit: Commit, *, replaced: Replaced | None = None
+) -> Counts:
     """Merge the staged rows; of rows with the same key the last one counts.
 
     Updated are rows in which any column but `_synced_at` differs. New columns are a commit of their own before the
-    rows; large reads take several commits, with the bookmark in the last. Where a new type opened a side column, the
-    bookmark becomes 0: the next run reads in full. Descriptions of columns are renewed by full reads only.
+    rows; large reads take several commits, with the bookmark in the last. Where a column has another type than before,
+    the bookmark becomes 0: the next run reads in full. Descriptions of columns are renewed by full reads only.
+
+    replaced   records whose rows were read as a whole: those of their rows that are not staged go
 
     Raises UsageError where the table belongs to someone else, StreamError where there is none or a key is null.
     """
@@ -52,26 +68,45 @@ def commit_merge(path: Path, owner: Owner, staged: Staged, commit: Commit) -> Co
         )
     with storage_errors(path):
         distinct = check_keys(staged.keys(), staged.key, unique=False)
-        counts = _merge_all(table, staged, commit, distinct) if distinct else _NOTHING
+        going = _going(path, table, staged, replaced)
+        counts = _merge_all(table, staged, commit, distinct, going)
         settle(DeltaTable(str(path)), owner, commit.run_id)
         forget(path, staged.run_id)
     return counts
 
 
-def _merge_all(table: DeltaTable, staged: Staged, commit: Commit, distinct: int) -> Counts:
+@dataclass(frozen=True, eq=False)
+class _Going:
+    """Keys of the rows that go, and how."""
+
+    keys: pa.Array
+    policy: Policy = "remove"
+    at: datetime | None = None
+
+
+def _going(path: Path, table: DeltaTable, staged: Staged, replaced: Replaced | None) -> _Going:
+    key = next((name for name in schema_of(table).names if name.casefold() == staged.key.casefold()), staged.key)
+    if replaced is None:
+        return _Going(pa.array([], pa.int64()))
+    return _Going(gone(path, table, staged, key, replaced), replaced.policy, replaced.moment)
+
+
+def _merge_all(table: DeltaTable, staged: Staged, commit: Commit, distinct: int, going: _Going) -> Counts:
     before = table.version()
-    evolution = evolve(schema_of(table), staged.schema, full=False)
+    marking = len(going.keys) > 0 and going.policy == "mark" and DELETED_AT not in staged.schema.names
+    schema = ordered([*staged.schema, DELETED_AT_FIELD]) if marking else staged.schema
+    evolution = evolve(schema_of(table), schema, full=False)
     key = _key_column(staged.key, evolution)
     if evolution.refresh and commit.bookmark:
         commit = replace(commit, bookmark=replace(commit.bookmark, value=0))
     _alter(table, evolution, commit)
-    table, inserted, updated = _merge_rows(table, staged, evolution, commit, key, distinct)
+    table, inserted, updated, deleted = _merge_rows(table, staged, evolution, commit, key, distinct, going)
     version = table.version()
     return Counts(
         rows=distinct,
         inserted=inserted,
         updated=updated,
-        deleted=0,
+        deleted=deleted,
         carried=0,
         version=version if version > before else None,
         changes=evolution.changes,
@@ -80,26 +115,30 @@ def _merge_all(table: DeltaTable, staged: Staged, commit: Commit, distinct: int)
 
 
 def _merge_rows(
-    table: DeltaTable, staged: Staged, evolution: Evolution, commit: Commit, key: str, distinct: int
-) -> tuple[DeltaTable, int, int]:
-    """Merge piece by piece; the table as it is then, the rows inserted and updated."""
+    table: DeltaTable, staged: Staged, evolution: Evolution, commit: Commit, key: str, distinct: int, going: _Going
+) -> tuple[DeltaTable, int, int, int]:
+    """Merge piece by piece; the table as it is then, the rows inserted, updated and gone: these with the last piece."""
     told = {f"{MARK}rows_read": str(distinct)}
-    inserted = updated = 0
+    inserted = updated = deleted = 0
     bookmarked = False
-    for rows, last in _chunks(staged):
+    for rows, last in _chunks(staged) if distinct or len(going.keys) else ():
         source = only_last(conform(rows, schema_of(table), evolution.renames), key)
+        taking = len(going.keys) > 0 and last
+        if taking:
+            source = with_gone(source, key, going.keys, going.at or datetime.now(UTC))
         version = table.version()
         properties = commit_properties(commit, told, bookmark=last or evolution.refresh)
-        table, metrics = _merge(table, source, key, properties)
+        table, metrics = _merge(table, source, key, properties, going.policy)
         inserted += metrics["num_target_rows_inserted"]
-        updated += metrics["num_target_rows_updated"]
+        changed, went = counted(metrics, len(going.keys) if taking else 0, going.policy)
+        updated, deleted = updated + changed, deleted + went
         bookmarked = last and table.version() > version
-    if inserted + updated and commit.bookmark and not bookmarked:
+    if (inserted + updated + deleted or evolution.refresh) and commit.bookmark and not bookmarked:
         # The last rows were all as before: the bookmark moves by a commit of its own.
         properties = commit_properties(commit, told)
         table.create_write_transaction([], mode="append", schema=table.schema(), commit_properties=properties)
         table.update_incremental()
-    return table, inserted, updated
+    return table, inserted, updated, deleted
 
 
 def _key_column(key: str, evolution: Evolution) -> str:
@@ -118,7 +157,7 @@ def _alter(table: DeltaTable, evolution: Evolution, commit: Commit) -> None:
     told = {f"{MARK}changes": json.dumps([asdict(each) for each in evolution.changes])}
     new = [evolution.schema.field(each.column) for each in evolution.changes if each.kind in {"added", "split"}]
     if new:
-        # After a split the next run must read in full, whether or not a row differs: the bookmark is reset right here.
+        # After a split the next run must read in full, whatever happens to this one: the bookmark is reset right here.
         properties = commit_properties(commit, told, bookmark=evolution.refresh)
         table.alter.add_columns(list(Schema.from_arrow(pa.schema(new)).fields), commit_properties=properties)
         told = {}
@@ -132,7 +171,7 @@ def _alter(table: DeltaTable, evolution: Evolution, commit: Commit) -> None:
 
 
 def _chunks(staged: Staged) -> Iterator[tuple[pa.Table, bool]]:
-    """The staged rows in pieces that a merge can hold, each with: is it the last."""
+    """The staged rows in pieces that a merge can hold, at least one, each with: is it the last."""
     held: list[pa.Table] = []
     rows = size = 0
     for each in staged.tables():
@@ -141,17 +180,16 @@ def _chunks(staged: Staged) -> Iterator[tuple[pa.Table, bool]]:
             held, rows, size = [], 0, 0
         held.append(each)
         rows, size = rows + each.num_rows, size + each.nbytes
-    if held:
-        yield pa.concat_tables(held), True
+    yield pa.concat_tables(held or [staged.schema.empty_table()]), True
 
 
 def _merge(
-    table: DeltaTable, source: pa.Table, key: str, properties: CommitProperties
+    table: DeltaTable, source: pa.Table, key: str, properties: CommitProperties, policy: Policy
 ) -> tuple[DeltaTable, dict[str, int]]:
     """One merge, tried again on the newest version where another commit came in between."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return table, _merge_once(table, source, key, properties)
+            return table, _merge_once(table, source, key, properties, policy)
         except CommitFailedError:
             if attempt == ATTEMPTS:
                 raise
@@ -159,8 +197,10 @@ def _merge(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _merge_once(table: DeltaTable, source: pa.Table, key: str, properties: CommitProperties) -> dict[str, int]:
-    compared = [name for name in source.column_names if name not in {key, SYNCED_AT}]
+def _merge_once(
+    table: DeltaTable, source: pa.Table, key: str, properties: CommitProperties, policy: Policy
+) -> dict[str, int]:
+    compared = [name for name in source.column_names if name not in {key, SYNCED_AT, GOES}]
     # Each term needs its own parentheses, else the type coercion of the engine fails.
     differs = " OR ".join(f"(s.{quoted(name)} IS DISTINCT FROM t.{quoted(name)})" for name in compared)
     merger = table.merge(
@@ -173,6 +213,10 @@ def _merge_once(table: DeltaTable, source: pa.Table, key: str, properties: Commi
         writer_properties=_WRITER,
         commit_properties=properties,
     )
+    taking = GOES in source.column_names
+    stays, beside = (f"NOT s.{quoted(GOES)}", [GOES]) if taking else (None, None)
+    if taking:
+        merger = taken_away(merger, source.column_names, policy)
     if compared:
-        merger = merger.when_matched_update_all(predicate=differs)
-    return dict(merger.when_not_matched_insert_all().execute())
+        merger = merger.when_matched_update_all(f"{stays} AND ({differs})" if stays else differs, except_cols=beside)
+    return dict(merger.when_not_matched_insert_all(stays, except_cols=beside).execute())

@@ -27,7 +27,7 @@ from b24lake.lake.evolution import Evolution, evolve, ordered
 from b24lake.lake.files import live_files, storage_errors
 from b24lake.lake.keys import Deletions, Difference, check_keys, compare
 from b24lake.lake.staging import GROUP_ROWS, Part, Staged, Staging, forget, read_column, remove
-from b24lake.lake.table import Commit, Counts, Owner, open_owned, schema_of
+from b24lake.lake.table import Commit, Counts, Owner, bookmark_of, open_owned, schema_of
 
 
 def commit_full(
@@ -125,7 +125,8 @@ def _same_rows(found: Changes, difference: Difference, deletions: Deletions) -> 
 
 def _same_table(table: DeltaTable, old: pa.Schema, evolution: Evolution, commit: Commit) -> bool:
     """Tell whether columns and bookmark may stay as they are; 0 as a bookmark asked for this full read."""
-    marked = commit.bookmark is None or bool(table.transaction_version(commit.bookmark.app_id))
+    mark = commit.bookmark
+    marked = mark is None or bool(bookmark_of(table, mark.kind, mark.fingerprint))
     return marked and _as_delta(old) == _as_delta(evolution.schema)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 import unicodedata
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Transaction
 
 from b24lake.errors import StopError, UsageError
 from b24lake.lake.evolution import Change
@@ -20,6 +21,9 @@ from b24lake.lake.staging import STAGING
 
 MARK = "b24lake."
 """What the names of our table properties and of our entries in commits begin with."""
+
+ASKED = "b24lake/asked"
+"""The application id of the Delta transaction whose version stands for the fingerprint that a table last got."""
 
 _NAME = re.compile(r"[A-Za-z0-9-][A-Za-z0-9_-]{0,127}")
 _OURS = re.compile(rf"_delta_log|{STAGING}|part-[A-Za-z0-9_-]+-\d+\.parquet")
@@ -76,6 +80,11 @@ class Bookmark:
     def app_id(self) -> str:
         """The application id of the Delta transaction that carries it; unlike commit metadata, it outlives the log."""
         return bookmark_id(self.kind, self.fingerprint)
+
+    @property
+    def transactions(self) -> list[Transaction]:
+        """What a commit writes down: the bookmark, and that it is the one that holds now."""
+        return [Transaction(self.app_id, self.value), Transaction(ASKED, _number(self.fingerprint))]
 
 
 @dataclass(frozen=True)
@@ -259,7 +268,25 @@ def bookmark(path: Path, kind: Literal["time", "id"], fingerprint: str) -> int |
     """The value of this bookmark (0: read in full); None where the table or the bookmark does not exist."""
     table = open_table(path)
     with storage_errors(path):
-        return None if table is None else table.transaction_version(bookmark_id(kind, fingerprint))
+        return None if table is None else bookmark_of(table, kind, fingerprint)
+
+
+def bookmark_of(table: DeltaTable, kind: Literal["time", "id"], fingerprint: str) -> int | None:
+    """The same of an open table.
+
+    A table keeps the bookmarks of everything that was ever asked. One holds only as long as nothing else was asked
+    since: what was asked then may have taken rows away.
+    """
+    asked = table.transaction_version(ASKED)
+    if asked is not None and asked != _number(fingerprint):
+        return None
+    marked: int | None = table.transaction_version(bookmark_id(kind, fingerprint))
+    return marked
+
+
+def _number(fingerprint: str) -> int:
+    """A fingerprint as the version of a Delta transaction."""
+    return int.from_bytes(hashlib.sha256(fingerprint.encode()).digest()[:7])
 
 
 def bookmark_id(kind: str, fingerprint: str) -> str:

@@ -89,10 +89,24 @@ def checks(probe: Probe, now: datetime) -> list[Check]:
     return [_owner(probe), _rights(probe), _scopes(probe), _clock_check(probe, now)]
 
 
+def invisible(probe: Probe) -> str:
+    """What the owner of tables should know where the webhook's owner does not see every record; "" where they do."""
+    if probe.admin is not False:
+        return ""
+    return (
+        f"The webhook's owner, {_shown(probe)}, is not an administrator: records that they may not see are missing "
+        "from every list, without an error. Let an administrator create the webhook"
+    )
+
+
+def _shown(probe: Probe) -> str:
+    return f"user {probe.owner} {probe.owner_name}".rstrip()
+
+
 def _owner(probe: Probe) -> Check:
     if not probe.owner:
         return Check("owner", "warning", "the portal does not say who owns the webhook")
-    return Check("owner", "ok", f"user {probe.owner} {probe.owner_name}".rstrip())
+    return Check("owner", "ok", _shown(probe))
 
 
 def _rights(probe: Probe) -> Check:
@@ -109,6 +123,8 @@ def _rights(probe: Probe) -> Check:
 
 
 def _scopes(probe: Probe) -> Check:
+    if not probe.tells_scopes:
+        return Check("scopes", "warning", "the portal does not list them", "", "see the streams: each tells its own")
     if not probe.scopes:
         return Check("scopes", "failed", "none", "the webhook was given no scope", _FEW_SCOPES)
     shown = ", ".join(sorted(probe.scopes))

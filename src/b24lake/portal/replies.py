@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypedDict
 
 import msgspec
-import orjson
 from msgspec import Raw
 
 from b24lake.errors import B24LakeError, LockedError, OverlongError, RetryError, StopError, StreamError
@@ -73,9 +73,21 @@ def parsed(value: Any) -> Any:
     if not isinstance(value, Raw):
         return value
     try:
-        return orjson.loads(memoryview(value))
-    except orjson.JSONDecodeError as error:  # it is JSON, but with a number beyond all bounds, or nested too deeply
-        raise StreamError("The portal sent a value that cannot be read", why=str(error), fix="report it") from None
+        return _loads(value)
+    except ValueError as error:  # it is JSON, but nested too deeply
+        raise _unreadable(error) from None
+
+
+def printed(value: Any) -> str:
+    """A value that was parsed here, as compact JSON: numbers have all their digits. Raises StreamError as `parsed`."""
+    try:
+        return _ENCODER.encode(value).decode()
+    except RecursionError as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> StreamError:
+    return StreamError("The portal sent a value that cannot be read", why=str(error), fix="report it")
 
 
 def read(status: int, body: bytes, *, method: str) -> Answer:
@@ -85,7 +97,7 @@ def read(status: int, body: bytes, *, method: str) -> Answer:
     """
     try:
         envelope = _parsed_body(body.removeprefix(BOM), sections=method == "batch")
-    except orjson.JSONDecodeError:
+    except ValueError:
         raise _not_json(status, body, method) from None
     if not isinstance(envelope, dict):
         raise RetryError(f"{method} answered with {type(envelope).__name__} instead of an envelope")
@@ -199,10 +211,10 @@ def _parsed_body(body: bytes, *, sections: bool) -> Any:
 
     sections   it is a batch's, so that its rows may stay as they are
     """
-    parse = _parsed_batch if sections else orjson.loads
+    parse = _parsed_batch if sections else _loads
     try:
         return parse(body)
-    except orjson.JSONDecodeError:
+    except ValueError:
         mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
         if mended == body:
             raise
@@ -214,7 +226,36 @@ def _parsed_batch(body: bytes) -> Any:
     if len(body) >= LARGE and _is_utf8(body):
         with suppress(msgspec.MsgspecError, RecursionError):
             return _LARGE_BATCH.decode(body)
-    return orjson.loads(body)
+    return _loads(body)
+
+
+def _loads(text: bytes | Raw) -> Any:
+    """JSON -> values: whole numbers of any length, and `Raw` fractions where a float does not hold all of a number.
+
+    Raises ValueError for anything else than JSON.
+    """
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _fraction(text: str) -> float | Raw:
+    number = float(text)
+    if len(text) <= _EXACT and "e" not in text and "E" not in text:
+        return number
+    return number if _same(text, number) else Raw(text.encode())
+
+
+def _same(text: str, number: float) -> bool:
+    try:
+        return Decimal(text) == Decimal(repr(number))
+    except InvalidOperation:  # an exponent of very many digits
+        return False
+
+
+_ENCODER, _DECODER = msgspec.json.Encoder(), msgspec.json.Decoder(float_hook=_fraction)
+_EXACT = 16  # a float holds any fifteen digits and a point
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -269,7 +310,7 @@ def _without_result(status: int, method: str) -> B24LakeError:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Raw):
         return None
     try:
         number = float(value)

@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Raw
 
-from b24lake.portal.replies import parsed
+from b24lake.portal.replies import parsed, printed
 
 Places = npt.NDArray[np.int32]  # offsets in a text, or numbers of values
 Bytes = npt.NDArray[np.uint8]
@@ -278,7 +277,7 @@ def _unescaped(insides: Sequence[str]) -> list[str]:
 
 def _printed(values: Sequence[str]) -> list[str | None]:
     """JSON lists, objects and numbers -> the same, all printed in one way; None for empty ones."""
-    return [None if value in ([], {}) else orjson.dumps(value).decode() for value in _parsed_all(values)]
+    return [None if value in ([], {}) else printed(value) for value in _parsed_all(values)]
 
 
 def _parsed_all(values: Iterable[str]) -> list[Any]:

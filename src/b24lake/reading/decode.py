@@ -16,7 +16,7 @@ from b24lake.portal.replies import parsed
 from b24lake.reading import cutting
 from b24lake.reading.paging import Row
 from b24lake.reading.values import Misfits, Values, decode
-from b24lake.streams.fields import Column, distinct, undeclared
+from b24lake.streams.fields import Column, distinct, schema, undeclared
 
 MISFITS = "_misfits"
 MISFITS_TYPE = pa.map_(pa.string(), pa.string())
@@ -30,10 +30,13 @@ class Decoder:
 
     key    primary key: a row without a readable one is an error of the stream, never a null
     zone   the server's, for times without an offset
+    held   columns that the table has, each with the code of its field: a key that has one keeps it
     """
 
-    def __init__(self, columns: Sequence[Column], key: str, zone: tzinfo) -> None:
-        self.columns, self.key, self.zone = tuple(columns), key, zone
+    def __init__(
+        self, columns: Sequence[Column], key: str, zone: tzinfo, held: Mapping[str, str] | None = None
+    ) -> None:
+        self.columns, self.key, self.zone, self.held = tuple(columns), key, zone, dict(held or {})
         self.misfits = 0
 
     def batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
@@ -50,13 +53,14 @@ class Decoder:
             if column.source == self.key and array.null_count:
                 raise self._keyless(parts.get(column.source, nothing), array)
         arrays.append(self._misfits(unfit, len(rows)))
-        return pa.RecordBatch.from_arrays(arrays, names=[*(c.name for c in self.columns), MISFITS])
+        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*schema(self.columns), *SCHEMA_TAIL]))
 
     def _grow(self, parts: Iterable[str]) -> None:
         known = {column.source for column in self.columns}
         new = [undeclared(source) for source in parts if source not in known]
         if new:
-            self.columns += distinct(new, taken=[column.name for column in self.columns])
+            used = {column.name: column.code or column.name for column in self.columns}
+            self.columns += distinct(new, self.held | used)
 
     def _misfits(self, unfit: dict[str, Misfits], count: int) -> pa.Array:
         if not unfit:

@@ -210,6 +210,15 @@ def each_command(stream: Stream, number: int) -> Command:
     return Command(stream.method, {**stream.params, **stream.each[number]})
 
 
+def child_command(stream: Stream, parent: int, start: int = 0) -> Command:
+    """The call for the children of one record; `start` where they come in pages."""
+    if stream.parent_param:
+        return Command(stream.method, {**stream.params, stream.parent_param: parent})
+    conditions = {**stream.params.get("filter", {}), stream.parent_key: parent}
+    asked = {**stream.params, "filter": conditions, "order": {stream.key: "ASC"}}
+    return Command(stream.method, {**asked, "start": start} if start else asked)
+
+
 def next_offset(stream: Stream, start: int, page: Sequence[Row], answer: Answer, seen: int) -> int | None:
     """Where the next page by position begins; None at the end. Open lines end with an empty page: they tell no total.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from b24lake.errors import B24LakeError, OverlongError, RestError, StopError
@@ -57,6 +57,19 @@ class Estimate:
         return sum(stream.portal_seconds for stream in self.streams.values())
 
 
+def together(parts: Sequence[Expected]) -> Expected:
+    """What a stream takes that is read in several parts, of which only the last brings rows."""
+    return Expected(
+        rows=parts[-1].rows,
+        commands=sum(part.commands for part in parts),
+        portal_seconds=sum(part.portal_seconds for part in parts),
+        rests=sum(part.rests for part in parts),
+        rest_seconds=sum(part.rest_seconds for part in parts),
+        seconds=max(part.seconds for part in parts),
+        failure=next((part.failure for part in parts if part.failure), ""),
+    )
+
+
 def estimate(sizes: Iterable[tuple[Ask, Size]], terms: Terms, now: float) -> Estimate:
     """What reading streams of these sizes takes from `now` (unix seconds) on."""
     return _Rehearsal(list(sizes), terms, now).run()
@@ -82,7 +95,9 @@ class _Rehearsal:
         self.schedule.gauges = replace(terms.gauges, threshold=terms.threshold)
         for ask, size in sizes:
             self.schedule.add(ask)
-            self.schedule.active[ask.stream.name] = Active(ask, timed_task(ask, size))
+            self.schedule.active[ask.stream.name] = active = Active(ask, timed_task(ask, size))
+            if active.task.finished:  # children of nobody
+                self.schedule.drop(active.name)
         self._bucket = Bucket(0.0, now)
         self._flying: list[tuple[float, int, _Flight]] = []  # (arrives at, number, what), a heap
 

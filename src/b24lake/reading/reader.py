@@ -101,8 +101,11 @@ class Reader:
     def add(self, ask: Ask) -> None:
         """Read one more stream; also while others are being read."""
         self.schedule.add(ask)
-        decoder = self._decoders[ask.stream.name] = Decoder(ask.columns, ask.stream.key, self.schedule.zone)
+        decoder = self._decoders[ask.stream.name] = self._decoder(ask)
         decoder.misfits = self.stats[ask.stream.name].misfits
+
+    def _decoder(self, ask: Ask) -> Decoder:
+        return Decoder(ask.columns, ask.stream.key, self.schedule.zone, ask.held)
 
     def drop(self, name: str) -> None:
         """Read no more of a stream: nobody can take its rows."""
@@ -167,7 +170,7 @@ class Reader:
             return
         if isinstance(error, FilterIgnoredError):
             self.schedule.ask_otherwise(active)
-            self._decoders[name] = Decoder(active.ask.columns, active.ask.stream.key, self.schedule.zone)
+            self._decoders[name] = self._decoder(active.ask)
             yield Restarted(name)
             return
         stats = self.stats[name]

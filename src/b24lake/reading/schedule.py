@@ -6,7 +6,7 @@ Pure: no connection, no thread, and the time is passed in. The same decisions ca
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from b24lake.portal import limits
 from b24lake.portal.connection import ATTEMPTS, LONGEST_PAUSE, MAX_COMMANDS, Batch, Command
 from b24lake.portal.limits import Gauges
 from b24lake.portal.replies import Answer
+from b24lake.reading.children import ChildrenTask, Parents
 from b24lake.reading.packing import Want, fill
 from b24lake.reading.paging import Row, Since, unanswered
 from b24lake.reading.tasks import Order, Task, Wanted, task
@@ -32,7 +33,9 @@ GIVE_UP = 2 * ATTEMPTS  # attempts in a row, none of which the portal answered i
 class Ask:
     """One stream to read: all rows, or those changed at or after `since` by `replication_key`; not what is `done`.
 
-    proven   the portal counts the rows of a full read when it is complete
+    proven    the portal counts the rows of a full read when it is complete
+    parents   the records whose children are read, where the stream is one of children
+    held      columns that the table has, each with the code of its field
     """
 
     stream: Stream
@@ -41,6 +44,8 @@ class Ask:
     since: datetime | None = None
     done: Done = NOTHING
     proven: bool = False
+    parents: Parents | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -115,7 +120,7 @@ class Sent:
     @property
     def halt(self) -> bool:
         """Whether the portal may stop at an error: nothing after that of a lone chain is worth its time."""
-        return len(self.orders) == 1
+        return len(self.orders) == 1 and not self.orders[0].calls
 
     def lost(self) -> None:
         """The request did not get through: its orders are wanted again."""
@@ -155,6 +160,8 @@ class Schedule:
         self.active.pop(name, None)
 
     def _begin(self, ask: Ask, form: int) -> Active:
+        if ask.parents is not None:
+            return Active(ask, ChildrenTask(ask.stream, ask.parents), form)
         return Active(ask, task(ask.stream, _since(ask, form, self.zone), ask.done, proven=ask.proven), form)
 
     def next(self, now: float) -> Sent:

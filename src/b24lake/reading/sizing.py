@@ -32,6 +32,7 @@ from b24lake.reading.schedule import Active, Ask, Schedule
 from b24lake.reading.tasks import KeysetTask, Order
 from b24lake.reading.timekeeper import WINDOW, Size
 from b24lake.reading.walk import NOTHING
+from b24lake.streams.definitions import Stream
 
 TOGETHER = 8  # streams whose first pages are asked in one request: each page may take the portal two seconds
 COUNTABLE = 500_000  # ids among which may be counted in one request: the docs tell of 50 s for 2.4 million rows
@@ -178,6 +179,24 @@ def _size_list(probe: Probe, answer: Answer) -> None:
     rows = max(total, came) if came and paged else came
     pages = 1 + -(-(rows - came) // max(PAGE, came // PAGE * PAGE))
     probe.size = Size(rows, answer.timing.duration, pages=pages, booked=_booked([answer.timing]))
+
+
+def size_children(stream: Stream, parents: int, answers: Sequence[Answer]) -> Size:
+    """The children of so many parents, judged by those of a few. Raises what none of these calls got past."""
+    good = [answer for answer in answers if answer.error is None and not unanswered(answer)]
+    if answers and not good:
+        raise answers[0].error or StreamError(f"The portal does not answer {stream.method}", fix="run it again later")
+    seconds = [answer.timing.duration for answer in good] or [0.0]
+    came = [answer.total or len(rows_of(stream, answer.result)) for answer in good] or [0]
+    more = fmean(1 + max(0, count - 1) // PAGE if not stream.parent_param else 1 for count in came)
+    timings = [answer.timing for answer in good] or [Timing()]
+    return Size(
+        rows=round(parents * fmean(came)),
+        seconds=fmean(seconds),
+        counted=False,
+        pages=round(parents * more),
+        booked=_booked(timings),
+    )
 
 
 def _counting(probe: Probe, prefix: str) -> dict[str, Command]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from b24lake.errors import BrokenOffError, RestError, RetryError, StreamError
 from b24lake.portal.connection import MAX_COMMANDS, Command
@@ -31,13 +31,13 @@ from b24lake.streams.definitions import Stream
 
 @dataclass(slots=True)
 class Order:
-    """Commands of one task in one request; `stretch` and `chain` are a keyset stream's, `calls` numbers of `each`."""
+    """Commands of one task in one request; `stretch` and `chain` are a keyset stream's, `calls` those of others."""
 
     task: Task
     commands: dict[str, Command]
     stretch: Stretch | None = None
     chain: Chain | None = None
-    calls: Sequence[int] = ()
+    calls: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,13 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from b24lake.errors import OverlongError, RestError
 from b24lake.portal.connection import Batch
 from b24lake.portal.limits import BATCH, PLANS, Gauges, Plan
 from b24lake.portal.replies import Answer, Timing
+from b24lake.reading.children import ChildrenTask, Parents
 from b24lake.reading.paging import PAGE, Chain, Read, Row
 from b24lake.reading.schedule import Ask, Sent
 from b24lake.reading.tasks import KeysetTask, ListTask, Order, Task
@@ -36,7 +39,7 @@ class Size:
               which it counts all rows (None = twice as much)
     counted   whether the portal counted the rows; otherwise they are guessed from their ids
     low       the ids of the first page, rising; `high` those of the newest page
-    pages     commands of a stream that is not paged by id
+    pages     commands of a stream that is not paged by id: of children, the parents
     own       seconds of our own work per row: parsing, decoding, writing
     booked    whether the portal adds commands this short to its operating time
     """
@@ -167,8 +170,27 @@ class TimedList(ListTask):
         return [{}] * came, ()
 
 
+class TimedChildren(ChildrenTask):
+    """The children of so many parents as there are pages, their rows known by number only."""
+
+    def __init__(self, stream: Stream, size: Size) -> None:
+        super().__init__(stream, Parents(np.arange(size.pages)))
+        self.rows, self.came = size.rows, 0
+
+    def take(self, order: Order, answers: Sequence[Answer]) -> tuple[list[Row], Closed]:
+        """The rows of the parents that were answered for, spread evenly."""
+        self.flying -= len(order.calls)
+        refused = [call for call, answer in zip(order.calls, answers, strict=True) if answer.error]
+        self.again.extend(refused)
+        self.answered += len(order.calls) - len(refused)
+        before, self.came = self.came, self.rows * self.answered // len(self.parents.ids)
+        return [{}] * (self.came - before), ()
+
+
 def timed_task(ask: Ask, size: Size) -> Task:
     """The task that stands for reading a stream."""
+    if ask.parents is not None:
+        return TimedChildren(ask.stream, size)
     return TimedKeyset(ask, size) if ask.stream.paging == "keyset" else TimedList(ask.stream, size)
 
 

@@ -15,10 +15,10 @@ from decimal import Decimal, InvalidOperation
 from itertools import accumulate
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from b24lake.portal.replies import printed
 from b24lake.reading import cutting
 from b24lake.streams.fields import BOOL, DATE, FLOAT, INT, LINKS, MOMENT, MONEY, SMALL, TEXT, Column
 
@@ -54,7 +54,7 @@ def as_text(value: Any) -> str | None:
     """A JSON value as text: text stays as it is, objects become JSON; every kind of emptiness is None."""
     if isinstance(value, str):
         return value or None
-    return None if is_empty(value) else orjson.dumps(value).decode()
+    return None if is_empty(value) else printed(value)
 
 
 def is_empty(value: Any) -> bool:
@@ -216,10 +216,10 @@ def _refuse(text: str) -> datetime:
 
 def _day(text: str, zone: tzinfo) -> date:
     """A date: midnight UTC printed in the server's offset; a plain date, or midnight in local time, is that day."""
+    if len(text) == 10:
+        return moment(text, UTC).date()
     parsed = moment(text, zone)
-    if len(text) == 10 or text[10:19] in {"T00:00:00", " 00:00:00"}:
-        return moment(text[:10], UTC).date()
-    return parsed.date()
+    return moment(text[:10], UTC).date() if text[10:19] in {"T00:00:00", " 00:00:00"} else parsed.date()
 
 
 def _dates(array: pa.Array, zone: tzinfo) -> Decoded:
@@ -311,18 +311,27 @@ def _items(value: Any, *, flags: bool) -> list[Any] | None:
 
 def _structs(flat: list[Any], type_: pa.StructType) -> Decoded:
     """Objects with known keys of text, such as one phone number. One with other keys is a misfit as well."""
-    names = {type_.field(index).name for index in range(type_.num_fields)}
+    spelled = {each.name: each.name for each in type_} | {_camel(each.name): each.name for each in type_}
     unfit = {
         place: as_text(item) or ""
         for place, item in enumerate(flat)
-        if not isinstance(item, dict) or not names.issuperset(item)
+        if not isinstance(item, dict) or len({spelled.get(key) for key in item} - {None}) < len(item)
     }
-    rows = [{name: _plain(item.get(name)) for name in names} if isinstance(item, dict) else None for item in flat]
+    rows = [
+        {spelled[key]: _plain(part) for key, part in item.items() if key in spelled} if isinstance(item, dict) else None
+        for item in flat
+    ]
     return pa.array(rows, type_), unfit
 
 
 def _plain(value: Any) -> str | None:
     return value if isinstance(value, str) else as_text(value)
+
+
+def _camel(name: str) -> str:
+    """`VALUE_TYPE` as the universal methods spell it: `valueType`."""
+    first, *rest = name.lower().split("_")
+    return first + "".join(map(str.capitalize, rest))
 
 
 def _rows_of(unfit: Misfits, ends: Sequence[int], values: Sequence[Any]) -> Misfits:

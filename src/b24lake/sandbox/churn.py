@@ -9,7 +9,7 @@ from b24lake.sandbox.data.chance import generator
 from b24lake.sandbox.data.columns import Row
 from b24lake.sandbox.data.table import Table
 
-DEEDS = ("create", "change", "delete")
+DEEDS = ("create", "change", "delete", "drop")
 UNITS = ("request", "page")
 
 
@@ -17,7 +17,7 @@ UNITS = ("request", "page")
 class Step:
     """One change to come.
 
-    do       "create", "change" or "delete"
+    do       "create", "change" or "delete"; "drop" deletes the smart process whose records the table holds
     id       which row; None = rows chosen by the seed among those that exist then
     count    how many rows at a time, where `id` is None
     after    once so many requests were answered (or pages sent) since the step was planned
@@ -124,6 +124,8 @@ class Churn:
 
     def _chosen(self, step: Step, table: Table, dice: Random) -> list[int | None]:
         """The rows a step is for; a row that is gone already is left alone."""
+        if step.do == "drop":
+            return [table.entity_type]
         if step.do == "create":
             return [None] * step.count
         if step.id is not None:

@@ -5,7 +5,9 @@ No secret is needed, but the request must come from this machine.
 POST /sandbox/create   {"table": "deals", "fields": {...}}              -> {"id": 123}
 POST /sandbox/change   {"table": "deals", "id": 123, "fields": {...}}   -> {}
 POST /sandbox/delete   {"table": "deals", "id": 123}                    -> {}
+POST /sandbox/lay      {"kind": "comments", "table": "deals", "id": 123, "rows": []}   -> {}   or product_rows, contacts
 POST /sandbox/field    {"table": "deals", "name": "UF_CRM_1", "type": "double", "multiple": false}   -> {}
+                       also "title": "Label", and of an enumeration "options": ["One", "Two"]
 POST /sandbox/drop     {"table": "deals", "name": "UF_CRM_1"}           -> {}
 POST /sandbox/reset    {}                                               -> {}   counters back to 0
 POST /sandbox/settings {"page_ms": 40, "billing": "batch"}              -> what can be set while it runs, as it is now
@@ -51,7 +53,7 @@ def control(portal: Portal, request: Request, address: str, more: More | None = 
         if name not in LEVERS:
             known = ", ".join([*LEVERS, *(more or ()), "truth"])
             return Answer(404, orjson.dumps({"error": f"no lever {name!r}; there are {known}"}))
-        return Answer(200, orjson.dumps(LEVERS[name](portal, asked)))
+        return Answer(200, orjson.dumps(LEVERS[name](portal, asked), option=orjson.OPT_NON_STR_KEYS))
     except (ValueError, KeyError, TypeError) as error:
         return Answer(400, orjson.dumps({"error": f"{type(error).__name__}: {error}"}))
 
@@ -77,15 +79,29 @@ def _delete(portal: Portal, asked: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _lay(portal: Portal, asked: dict[str, Any]) -> dict[str, Any]:
+    portal.lay(asked["kind"], asked["table"], int(asked["id"]), asked["rows"], quiet=bool(asked.get("quiet")))
+    return {}
+
+
 def _field(portal: Portal, asked: dict[str, Any]) -> dict[str, Any]:
-    title, multiple = str(asked.get("title", "")), bool(asked.get("multiple"))
-    portal.set_field(asked["table"], asked["name"], asked["type"], title=title, multiple=multiple)
+    title, multiple, options = str(asked.get("title", "")), bool(asked.get("multiple")), asked.get("options") or ()
+    portal.set_field(asked["table"], asked["name"], asked["type"], title=title, multiple=multiple, options=options)
     return {}
 
 
 def _drop(portal: Portal, asked: dict[str, Any]) -> dict[str, Any]:
     portal.drop_field(asked["table"], asked["name"])
     return {}
+
+
+def _type(portal: Portal, asked: dict[str, Any]) -> dict[str, Any]:
+    if asked.get("off"):
+        portal.delete_type(int(asked["off"]))
+    elif asked:
+        portal.create_type(int(asked["entityTypeId"]), str(asked.get("title") or "New process"))
+    with portal.lock:
+        return {"types": {row["entityTypeId"]: row["title"] for row in portal.tables.types}}
 
 
 def _counters(portal: Portal, _: dict[str, Any]) -> dict[str, Any]:
@@ -95,6 +111,9 @@ def _counters(portal: Portal, _: dict[str, Any]) -> dict[str, Any]:
 def _settings(portal: Portal, asked: dict[str, Any]) -> dict[str, Any]:
     if "scopes" in asked:
         asked["scopes"] = tuple(asked["scopes"])
+    for name in ("missing_methods", "forbidden_types"):
+        if name in asked:
+            asked[name] = tuple(asked[name])
     portal.set(**asked)
     return portal.known_settings()
 
@@ -126,8 +145,10 @@ LEVERS: dict[str, Lever] = {
     "create": _create,
     "change": _change,
     "delete": _delete,
+    "lay": _lay,
     "field": _field,
     "drop": _drop,
+    "type": _type,
     "reset": _reset,
     "counters": _counters,
     "settings": _settings,

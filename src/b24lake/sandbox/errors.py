@@ -42,6 +42,11 @@ def no_scope() -> ApiError:
     return ApiError(403, "insufficient_scope", text)
 
 
+def denied() -> ApiError:
+    """The webhook's owner has no right to read this."""
+    return ApiError(400, "ACCESS_DENIED", "Access denied")
+
+
 def too_many() -> ApiError:
     """The leaky bucket is full."""
     return ApiError(503, "QUERY_LIMIT_EXCEEDED", "Too many requests")

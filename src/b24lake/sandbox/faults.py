@@ -22,6 +22,8 @@ COUNTED_BY = {
     "empty_sections": "batch",  # all sections of a batch are empty
     "missing_keys": "command",  # a command of a batch is in no section
     "internal_error": "command",  # 500 INTERNAL_SERVER_ERROR
+    "no_access": "command",  # 400 ACCESS_DENIED: the webhook's owner may not
+    "empty_result": "command",  # `[]`, whatever it should have been
     "operation_limit": "command",  # 429 OPERATION_TIME_LIMIT; method "batch": whole batches
     "ignores_id": "command",  # `>ID` and `>=ID` in a filter have no effect
     "ignores_order": "command",  # whatever is asked for, the newest come first

@@ -1,7 +1,7 @@
 """The portal: its tables, what it counts, and how it is changed while it runs."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from threading import RLock
 from typing import Any
@@ -162,19 +162,49 @@ class Portal:
         with self.lock:
             self.tables[table].delete(id_)
 
-    def set_field(self, table: str, name: str, kind: str, *, title: str = "", multiple: bool = False) -> None:
-        """Add a custom field, or give an existing one another type."""
+    def lay(self, kind: str, table: str, id_: int, rows: list[Any], *, quiet: bool = False) -> None:
+        """Put other comments, product rows or contacts in the place of those of one record.
+
+        Comments move its LAST_ACTIVITY_TIME, the others its modification date; where it is `quiet`, nothing moves.
+        """
+        with self.lock:
+            self.tables.lay(kind, table, id_, rows)
+            dates = ("LAST_ACTIVITY_TIME",) if kind == "comments" else self.tables[table].stamps
+            if not quiet:
+                self.tables[table].touch(id_, dates, self._moment())
+
+    def set_field(
+        self, table: str, name: str, kind: str, *, title: str = "", multiple: bool = False, options: Sequence[str] = ()
+    ) -> None:
+        """Add a custom field, or give an existing one another type, label, or other options.
+
+        A field that keeps its type keeps its values.
+        """
         if not name.startswith("UF_CRM_"):
             raise ValueError("a custom field's name starts with UF_CRM_")
         with self.lock:
-            column = custom_column(name, kind, title or name, multiple=multiple)
+            column = custom_column(name, kind, title or name, multiple=multiple, labels=options)
+            owned = self._owned(table)
+            if owned.keeps(column):
+                owned.describe_column(column)
+                return
             maker = self.world.maker(table, BOOLEANS.get(table, ("0", "1")))
-            self._owned(table).set_column(column, custom_part([column], maker, self.settings.seed))
+            owned.set_column(column, custom_part([column], maker, self.settings.seed))
 
     def drop_field(self, table: str, name: str) -> None:
         """Remove a custom field."""
         with self.lock:
             self._owned(table).drop_column(name)
+
+    def create_type(self, entity_type: int, title: str = "New process") -> None:
+        """Add a smart process without records; its table is `spa_{entity_type}`."""
+        with self.lock:
+            self.tables.add_type(entity_type, title)
+
+    def delete_type(self, entity_type: int) -> None:
+        """Delete a smart process with all its records."""
+        with self.lock:
+            self.tables.drop_type(entity_type)
 
     def reset_counters(self) -> None:
         """Start counting anew."""
@@ -203,7 +233,9 @@ class Portal:
         """Do what a planned step says to one row."""
         if id_ is None:
             return self.create(step.table, step.fields)
-        if step.do == "delete":
+        if step.do == "drop":
+            self.delete_type(id_)
+        elif step.do == "delete":
             self.delete(step.table, id_)
         else:
             self.change(step.table, id_, step.fields)

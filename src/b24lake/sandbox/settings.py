@@ -34,7 +34,7 @@ MIN_DEAL_FIELDS = 50
 LIVE = {
     "threshold", "drain", "operating", "operating_limit", "operating_floor", "billing", "gauges", "resets",
     "page_ms", "count_ms", "command_ms", "factors", "round_trip_ms", "request_seconds", "book", "acceleration",
-    "count_minus_one", "gzip", "admin", "scopes",
+    "count_minus_one", "gzip", "admin", "scopes", "missing_methods", "forbidden_types", "original_names",
 }  # fmt: skip
 
 ONE_OF = {"operating": OPERATING, "billing": BILLING, "gauges": GAUGES, "resets": RESETS}
@@ -70,6 +70,11 @@ class Settings:
     acceleration            portal seconds that pass in a real second; the portal waits that much shorter
     count_minus_one         whether `start=-1` answers carry `total: 0`; False leaves the key out
     gzip                    whether to honour Accept-Encoding: gzip
+    more_types              smart processes without records, beside the three that are always there
+    missing_methods         methods (lower-case) that this edition of the portal does not have
+    forbidden_types         entityTypeIds of the smart processes that the webhook's owner may not read
+    paged_statuses          whether crm.status.list comes in pages of 50: no page of the docs says that it does not
+    original_names          whether crm.item.* knows useOriginalUfNames, as portals do since CRM 25.0.0
     """
 
     deals: int = 1000
@@ -82,6 +87,7 @@ class Settings:
     spa_128: int | None = None
     spa_156: int | None = None
     spa_1032: int = 0
+    more_types: int = 0
     users: int = 40
     departments: int = 12
     open_lines: int = 3
@@ -114,6 +120,10 @@ class Settings:
     acceleration: float = 1.0
     count_minus_one: bool = True
     gzip: bool = False
+    missing_methods: tuple[str, ...] = ()
+    forbidden_types: tuple[int, ...] = ()
+    original_names: bool = True
+    paged_statuses: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be served, and fill in the derived sizes."""
@@ -146,6 +156,7 @@ def _problems(settings: Settings) -> list[str]:
         for name, known in ONE_OF.items()
     ]
     checks += [
+        (settings.more_types >= 0, "more_types must not be negative"),
         (settings.users >= 1, "users must be at least 1: the webhook belongs to one"),
         (settings.departments >= 1, "departments must be at least 1"),
         (settings.deal_fields >= MIN_DEAL_FIELDS, f"deal_fields must be at least {MIN_DEAL_FIELDS}, the standard ones"),

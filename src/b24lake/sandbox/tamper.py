@@ -46,6 +46,14 @@ OVERLOOKED: dict[str, Overlooks] = {
 }
 
 
+def refuse(faults: Faults, method: str) -> None:
+    """Raise ApiError where a fault has the portal refuse a command."""
+    if faults.fires("internal_error", method):
+        raise errors.internal()
+    if faults.fires("no_access", method):
+        raise errors.denied()
+
+
 def asked(faults: Faults, method: str, params: Params) -> Params:
     """What a method understands of its parameters. Raises ApiError where it refuses a field."""
     for kind, overlooks in OVERLOOKED.items():
@@ -80,6 +88,8 @@ def _newest_first(params: Params, method: str) -> Params:
 
 def cut_short(faults: Faults, method: str, reply: Reply) -> Reply:
     """A page with rows taken out after it was cut, as a check of rights would; `next` and `total` stay."""
+    if faults.fires("empty_result", method):
+        return replace(reply, result=[])
     if not isinstance(reply.result, Rows):
         return reply
     rows = reply.result.rendered

@@ -226,5 +226,6 @@ OPEN_LINE: Declared = {
     "QUEUE": "user[]",
     "QUEUE_USERS_FIELDS": "object",
     "CONFIG_QUEUE": "object",
+    "QUEUE_FULL": "object",
     "QUEUE_ONLINE": "char",
 }

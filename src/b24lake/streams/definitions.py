@@ -47,6 +47,7 @@ class Stream:
                       for each of `each`; children: one call for each record of `parent`
     each              parameters of one call each
     parent            stream of whose records these are the children, `parent_key` their column that names it
+    parent_param      parameter that names the parent; "" = the filter's `parent_key`, in pages by `start`
     spelling          how the method's family spells filter, order and start
     describe          method that names the columns, with `describe_params`; "" = `declared` alone
     option            setting that must be on for the stream to be offered; "" = always
@@ -68,6 +69,7 @@ class Stream:
     each: tuple[Mapping[str, Any], ...] = ()
     parent: str = ""
     parent_key: str = ""
+    parent_param: str = ""
     spelling: Spelling = "crm"
     describe: str = ""
     describe_params: Mapping[str, Any] = field(default_factory=dict)
@@ -79,7 +81,21 @@ class Stream:
         """Sync types on offer, the preset one first."""
         return ("INCREMENTAL", "FULL_TABLE") if self.replication_keys or self.parent else ("FULL_TABLE",)
 
+    @property
+    def cost(self) -> str:
+        """How many calls it takes; up to 50 of them go in one request."""
+        return _COSTS[self.paging]
 
+
+_COSTS: Mapping[Paging, str] = {
+    "keyset": "one call per 50 rows",
+    "offset": "one call per 50 rows",
+    "limit": "one call per 200 rows",
+    "whole": "one call",
+    "fields": "one call",
+    "each": "one call per row",
+    "children": "one call per deal",
+}
 CRM, META, SMART, USERS, TELEPHONY, LINES = (
     "CRM",
     "field definitions",
@@ -129,7 +145,7 @@ def smart_items(entity_type: int, title: str) -> Stream:
         group=SMART,
         scopes=("crm",),
         method="crm.item.list",
-        params={"entityTypeId": entity_type, "useOriginalUfNames": "Y", "select": list(_ALL)},
+        params={"entityTypeId": entity_type, "useOriginalUfNames": "Y", "select": ["*"]},
         rows_at="items",
         key="id",
         replication_keys=("updatedTime",),
@@ -175,17 +191,6 @@ _ROWS = (
         "api-reference/crm/timeline/activities/activity-base/crm-activity-fields.md",
     ),
     Stream(
-        name="companies",
-        title="Companies",
-        group=CRM,
-        scopes=("crm",),
-        method="crm.company.list",
-        params={"select": [*_ALL, *MULTIFIELDS]},
-        replication_keys=("DATE_MODIFY",),
-        describe="crm.company.fields",
-        docs="api-reference/crm/companies/crm-company-list.md",
-    ),
-    Stream(
         name="calls",
         title="Calls of the telephony, with duration, cost and recording",
         group=TELEPHONY,
@@ -196,7 +201,19 @@ _ROWS = (
         declared=CALL,
         docs="api-reference/telephony/voximplant/voximplant-statistic-get.md",
     ),
+    Stream(
+        name="companies",
+        title="Companies",
+        group=CRM,
+        scopes=("crm",),
+        method="crm.company.list",
+        params={"select": [*_ALL, *MULTIFIELDS]},
+        replication_keys=("DATE_MODIFY",),
+        describe="crm.company.fields",
+        docs="api-reference/crm/companies/crm-company-list.md",
+    ),
     _fields("company_fields", "companies", "crm.company.fields", "api-reference/crm/companies/crm-company-fields.md"),
+    _fields("contact_fields", "contacts", "crm.contact.fields", "api-reference/crm/contacts/crm-contact-fields.md"),
     Stream(
         name="contacts",
         title="Contacts",
@@ -208,7 +225,6 @@ _ROWS = (
         describe="crm.contact.fields",
         docs="api-reference/crm/contacts/crm-contact-list.md",
     ),
-    _fields("contact_fields", "contacts", "crm.contact.fields", "api-reference/crm/contacts/crm-contact-fields.md"),
     Stream(
         name="deal_comments",
         title="Comments in the timelines of deals",
@@ -216,6 +232,7 @@ _ROWS = (
         scopes=("crm",),
         method="crm.timeline.comment.list",
         paging="children",
+        params={"filter": {"ENTITY_TYPE": "deal"}},
         parent="deals",
         parent_key="ENTITY_ID",
         option="deal_comments",
@@ -232,6 +249,7 @@ _ROWS = (
         paging="children",
         parent="deals",
         parent_key="OWNER_ID",
+        parent_param="id",
         option="deal_products",
         declared=PRODUCT_ROW,
         docs="api-reference/crm/deals/crm-deal-productrows-get.md",
@@ -279,7 +297,7 @@ _ROWS = (
         group=LINES,
         scopes=("imopenlines",),
         method="imopenlines.config.list.get",
-        params={"OPTIONS": {"QUEUE": "Y"}},
+        params={"OPTIONS": {"QUEUE": "Y", "CONFIG_QUEUE": "Y"}},
         paging="limit",
         declared=OPEN_LINE,
         docs="api-reference/imopenlines/openlines/imopenlines-config-list-get.md",

@@ -5,20 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
-from b24lake.errors import B24LakeError, LockedError, RestError, RetryError, StreamError
+from b24lake.errors import B24LakeError, LockedError, OverlongError, RestError, RetryError, StreamError
 from b24lake.portal import phpquery, probe
 from b24lake.portal.connection import MAX_COMMANDS, Command, Connection
 from b24lake.portal.probe import Probe
 from b24lake.portal.replies import Answer, mapping
 from b24lake.streams import smart
-from b24lake.streams.definitions import STREAMS, Stream, smart_fields, smart_items
+from b24lake.streams.definitions import SMART, STREAMS, Stream
 from b24lake.streams.fields import Column, columns
+from b24lake.streams.scopes import tick
 
 ROUNDS = 5  # times that a command which a portal leaves unanswered is asked
 RESTING_ROUNDS = 240  # times that one is asked whose method rests: about the ten minutes that a rest lasts at most
 SLOWEST = 3  # the pause between two rounds grows up to that of this attempt
+
+Lock = Literal["scope", "plan", "rights", "gone", "other"]
+_LOCKS: Mapping[str, Lock] = {
+    "INSUFFICIENT_SCOPE": "scope",
+    "ERROR_METHOD_NOT_FOUND": "plan",
+    "ERROR_MANIFEST_IS_NOT_AVAILABLE": "plan",
+    "ACCESS_DENIED": "rights",
+    "ACCESS_ERROR": "rights",
+    "200040300010": "rights",
+    "ALLOWED_ONLY_INTRANET_USER": "rights",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +41,29 @@ class Found:
     columns: tuple[Column, ...] = ()
     locked: LockedError | None = None
 
+    @property
+    def lock(self) -> Lock | None:
+        """What locks it: a missing scope, the plan or edition, the owner's rights, its end, or something else."""
+        return kind_of_lock(self.stream, self.locked) if self.locked else None
+
+
+def kind_of_lock(stream: Stream, error: B24LakeError) -> Lock:
+    """What keeps a stream from being read, from the error that says so."""
+    if stream.group == SMART and error.code.upper() == smart.GONE:
+        return "gone"
+    return "plan" if "plan does not" in error.why else _LOCKS.get(error.code.upper(), "other")
+
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What one webhook may read. `streams` holds all of them by name, the locked ones as well."""
+    """What one webhook may read. `streams` holds all of them by name, the locked ones as well.
+
+    knows_types   whether the portal told which smart processes there are; otherwise some may be missing in `streams`
+    """
 
     probe: Probe
     streams: Mapping[str, Found]
+    knows_types: bool = True
 
 
 def discover(connection: Connection) -> Discovery:
@@ -47,8 +75,8 @@ def discover(connection: Connection) -> Discovery:
     fixed = _descriptions(STREAMS.values())
     answers = _ask(connection, {**probe.QUESTIONS, **smart.QUESTIONS, **fixed})
     about = probe.read(answers)
-    types = _smart_types(connection, answers)
-    dynamic = [make(one.entity_type, one.title) for one in types for make in (smart_items, smart_fields)]
+    types, knows_types = _smart_types(connection, answers)
+    dynamic = [stream for one in types for stream in smart.streams_of(one)]
     asked = _descriptions(dynamic)
     described = {_question(command): answers[key] for key, command in fixed.items()}
     more = _ask(connection, asked)
@@ -56,7 +84,10 @@ def discover(connection: Connection) -> Discovery:
     streams = {**STREAMS, **{stream.name: stream for stream in dynamic}}
     if smart.refused(answers):
         streams["spa_types"] = smart.listed_one_by_one(types)
-    return Discovery(about, {name: _found(stream, about, described) for name, stream in streams.items()})
+    found = {name: _found(stream, about, described) for name, stream in streams.items()}
+    if not knows_types and found["spa_types"].locked is None:
+        found["spa_types"] = Found(streams["spa_types"], locked=_untold(answers[smart.TYPES]))
+    return Discovery(about, found, knows_types)
 
 
 def _descriptions(streams: Iterable[Stream]) -> dict[str, Command]:
@@ -77,15 +108,25 @@ def _question(command: Command) -> str:
     return phpquery.command(*command)
 
 
-def _smart_types(connection: Connection, answers: Mapping[str, Answer]) -> list[smart.SmartType]:
-    """The portal's smart processes, all pages of them."""
-    if smart.refused(answers):
-        return smart.known_by_name(answers)
+def _smart_types(connection: Connection, answers: Mapping[str, Answer]) -> tuple[list[smart.SmartType], bool]:
+    """The portal's smart processes, all pages of them, and whether these are all.
+
+    Those whom the list is refused, or whom a page of it does not reach, know them by name from the list of all types.
+    """
     answer, types = answers[smart.TYPES], smart.page(answers[smart.TYPES])
     while following := smart.next_page(answer):
         answer = _ask(connection, {smart.TYPES: following})[smart.TYPES]
         types += [one for one in smart.page(answer) if one not in types]
-    return types
+    if smart.told(answer):
+        return types, True
+    known = {one.entity_type: one for one in (*smart.known_by_name(answers), *types)}
+    return sorted(known.values()), smart.told(answers[smart.OWNERS])
+
+
+def _untold(answer: Answer) -> LockedError:
+    """Why nobody can tell which smart processes there are: what the portal said when it was asked for their list."""
+    error = answer.error or StreamError("The portal does not answer crm.type.list", fix="run it again later")
+    return LockedError(error.what, why=error.why, fix=error.fix, code=error.code)
 
 
 def _ask(connection: Connection, commands: Mapping[str, Command]) -> dict[str, Answer]:
@@ -104,8 +145,13 @@ def _ask(connection: Connection, commands: Mapping[str, Command]) -> dict[str, A
 
 
 def _batch(connection: Connection, commands: Mapping[str, Command]) -> Mapping[str, Answer]:
+    """One request; a portal that is too slow for so many commands is asked for half of them at a time."""
     try:
-        return connection.batch(commands).answers
+        return connection.batch(commands, splits=len(commands) > 1).answers
+    except OverlongError:
+        keys = list(commands)
+        halves = (keys[: len(keys) // 2], keys[len(keys) // 2 :])
+        return {key: one for half in halves for key, one in _batch(connection, {k: commands[k] for k in half}).items()}
     except RestError as error:  # the portal bills batches, and these rest
         return dict.fromkeys(commands, Answer(error=error))
 
@@ -144,7 +190,7 @@ def _absence(stream: Stream, answer: Answer) -> LockedError | None:
         return LockedError(
             f"The portal has no method {stream.method}",
             why="its plan or its edition does not have it",
-            fix="ask the portal's administrator",
+            fix="choose a plan with it, or update an on-premise portal; the other streams do without",
             code="ERROR_METHOD_NOT_FOUND",
         )
     if told.get("isAvailable") is False:
@@ -160,9 +206,9 @@ def _missing_scope(stream: Stream, about: Probe) -> LockedError | None:
 
 def _without_scope(stream: Stream) -> LockedError:
     return LockedError(
-        f"Stream {stream.name} needs the scope {' or '.join(stream.scopes)}",
+        f"The scope {' or '.join(stream.scopes)} is missing",
         why="the webhook was not given it",
-        fix="open the incoming webhook in Bitrix24 > Developer resources > Integrations and tick the scope",
+        fix=tick(stream.scopes),
         code="insufficient_scope",
     )
 
@@ -172,11 +218,12 @@ def _refusal(stream: Stream, answer: Answer) -> LockedError | None:
     error: B24LakeError | None = answer.error
     if error is None and answer.missing:
         error = StreamError(f"The portal does not answer {stream.describe or stream.method}", fix="run it again later")
-    if error is None and stream.describe and not stream.declared and not mapping(answer.result):
+    if error is None and not mapping(mapping(answer.result).get("fields", answer.result)):
         error = StreamError(
-            f"{stream.describe} describes no fields",
+            f"{stream.describe or stream.method} describes no fields",
             why="the webhook's owner may not read them",
             fix="let an administrator create the webhook",
+            code="ACCESS_DENIED",
         )
     if error is None or isinstance(error, LockedError):
         return error if error is None or _needed(stream) else None

@@ -7,8 +7,9 @@ decides, never what a value looks like; an unknown type lands as text.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +21,8 @@ MONEY, DATE, MOMENT = pa.decimal128(38, 9), pa.date32(), pa.timestamp("us", "UTC
 RESERVED = ("_synced_at", "_misfits", "_deleted_at")  # columns that b24lake adds to a table
 MULTIFIELD = pa.struct([(name, TEXT) for name in ("ID", "VALUE_TYPE", "VALUE", "TYPE_ID")])
 ITEM = pa.struct([("ID", TEXT), ("VALUE", TEXT)])
+CODE = "b24lake.code"
+"""Metadata of a column that could not have its field's name: that name."""
 
 # links hold another record's id: 0 means "none", except for funnels, where 0 is the first one
 LINKS = (
@@ -44,10 +47,12 @@ _MONEY_NAMES = ("OPPORTUNITY", "TAX_VALUE", "REVENUE", "PRICE*", "COST", "*_ACCO
 class Column:
     """One column of a stream's table.
 
-    name     in the table; differs from `source` only where two codes differ only in case
+    name     in the table; differs from `source` where two codes differ only in case, and for custom fields of portals
+             that do not send their own names
     source   key in the portal's rows
     kind     declared type, as "crm_status"; "" for a key that nobody declared
     many     a list of values
+    code     the name it would have if no other column had it; "" where it has it
     """
 
     name: str
@@ -56,6 +61,7 @@ class Column:
     type: pa.DataType
     many: bool = False
     label: str = ""
+    code: str = ""
 
 
 def columns(described: Any, declared: Mapping[str, str], *, key: str) -> tuple[Column, ...]:
@@ -73,21 +79,29 @@ def columns(described: Any, declared: Mapping[str, str], *, key: str) -> tuple[C
     return distinct(built)
 
 
-def distinct(built: Iterable[Column], taken: Iterable[str] = ()) -> tuple[Column, ...]:
+def distinct(built: Iterable[Column], held: Mapping[str, str] | None = None) -> tuple[Column, ...]:
     """Columns whose names differ by more than case: Delta tables refuse `Id` beside `ID`, so the later gets `__2`.
 
     A field that is named like a column which b24lake adds gets `__2` as well.
+
+    held   columns that there are already, each with the code of its field, "" for none. A field keeps its column, and
+           nobody else ever gets it: not even its twin, when the portal no longer has the field.
     """
-    seen = {name.casefold() for name in (*taken, *RESERVED)}
+    held = held or {}
+    given = {code: name for name, code in held.items() if code}
+    seen = {name.casefold() for name in (*held, *RESERVED)}
     renamed = []
     for column in built:
-        name, number = column.name, 1
-        while name.casefold() in seen:
-            number += 1
-            name = f"{column.name}__{number}"
+        code = column.code or column.name
+        name = given.pop(code, "") or _free(code, seen)
         seen.add(name.casefold())
-        renamed.append(Column(name, column.source, column.kind, column.type, column.many, column.label))
+        renamed.append(replace(column, name=name, code=code if name != code else ""))
     return tuple(renamed)
+
+
+def _free(code: str, seen: Collection[str]) -> str:
+    names = chain([code], (f"{code}__{number}" for number in count(2)))
+    return next(name for name in names if name.casefold() not in seen)
 
 
 def undeclared(source: str) -> Column:
@@ -97,12 +111,11 @@ def undeclared(source: str) -> Column:
 
 def schema(built: Iterable[Column]) -> pa.Schema:
     """The Arrow schema of columns, their labels as comments."""
-    return pa.schema(
-        [
-            pa.field(column.name, column.type, metadata={"comment": column.label} if column.label else None)
-            for column in built
-        ]
-    )
+    return pa.schema([pa.field(column.name, column.type, metadata=_notes(column)) for column in built])
+
+
+def _notes(column: Column) -> dict[str, str] | None:
+    return {name: text for name, text in (("comment", column.label), (CODE, column.code)) if text} or None
 
 
 def arrow_type(kind: str, code: str, *, many: bool) -> pa.DataType:
@@ -139,9 +152,14 @@ def _column(code: str, described: Any, declared: str) -> Column:
     kind = "integer" if not kind and code == "ID" else kind
     label = described if isinstance(described, str) else _label(descriptor, code)
     upper = str(descriptor.get("upperName") or code)  # the classic name: the universal methods have others
-    return Column(
-        code, code, kind, arrow_type(kind, upper, many=many), many or kind in {"crm_multifield", "items"}, label
-    )
+    many = many or kind in {"crm_multifield", "items"}
+    return Column(_own_name(code, descriptor), code, kind, arrow_type(kind, upper, many=many), many, label)
+
+
+def _own_name(code: str, descriptor: Mapping[str, Any]) -> str:
+    """A field's name in the table. Portals older than CRM 25.0.0 ignore useOriginalUfNames and say `ufCrm7_1`."""
+    upper = str(descriptor.get("upperName") or "")
+    return upper if upper.startswith("UF_") else code
 
 
 def _is_yes(value: Any) -> bool:
@@ -159,7 +177,7 @@ def descriptor_rows(described: Any) -> list[dict[str, Any]]:
     rows = []
     for code, descriptor in mapping(described).items():
         said = descriptor if isinstance(descriptor, dict) else {"title": descriptor}
-        row = {"id": code, **{name: value for name, value in said.items() if name != "id"}}
+        row = {"id": _own_name(code, said), **{name: value for name, value in said.items() if name != "id"}}
         if "items" in row:
             row["items"] = [item for item in listed(row["items"]) if isinstance(item, dict)]
         rows.append(row)

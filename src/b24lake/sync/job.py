@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 
 from b24lake.errors import StreamError
+from b24lake.lake.children import Replaced
 from b24lake.lake.columns import SYNCED_AT
 from b24lake.lake.keys import Deletions
 from b24lake.lake.merging import commit_merge
@@ -22,14 +23,19 @@ from b24lake.lake.superseding import supersede
 from b24lake.lake.table import Bookmark, Commit, Counts, Owner, TableState
 from b24lake.lake.unfinished import KEPT, Unfinished, joined, resumable, unfinished
 from b24lake.portal.probe import Probe
+from b24lake.reading.children import Parents
 from b24lake.reading.decode import SCHEMA_TAIL
 from b24lake.reading.reader import Rows
 from b24lake.reading.schedule import Ask, Stats
 from b24lake.reading.walk import NOTHING, Done
+from b24lake.streams.discovery import Found
 from b24lake.streams.fields import MOMENT, schema
 from b24lake.streams.selection import INCREMENTAL, Selected
+from b24lake.sync import naming
+from b24lake.sync.contacts import CONTACT_IDS, Contacts, contacts_of
 from b24lake.sync.options import Options
 from b24lake.sync.report import EMPTY, SUCCESS, StreamReport
+from b24lake.sync.steps import Step, check_filter, check_whole, ids_in, no_parents, parents_of
 
 READER = "classic"
 Kind = Literal["time", "id"]
@@ -45,8 +51,12 @@ class Job:
     started  when the run began, by this machine's clock
     clock    the portal's time when the run began, in case its answers carry none
     earlier  what a read of the same kind left that was cut off: this one goes on with it
+    held     columns that the table has, each with the code of its field
     newer    the rows of it that changed meanwhile, as they come
     closed   stretches of ids that have been read
+    parent   the stream whose records these rows belong to; `parents` are those of them that are read
+    contacts what is put beside deals; None = nothing
+    before   what is to be read before the rows
     """
 
     selected: Selected
@@ -59,11 +69,16 @@ class Job:
     started: datetime
     clock: datetime
     report: StreamReport
+    held: Mapping[str, str] = field(default_factory=dict)
     staging: Staging | None = None
     earlier: Unfinished | None = None
     newer: Staging | None = None
-    catching_up: bool = False
+    later: Ask | None = None
     closed: list[tuple[int, int]] = field(default_factory=list)
+    parent: Found | None = None
+    parents: Parents = field(default_factory=no_parents)
+    contacts: Contacts | None = None
+    before: list[Step] = field(default_factory=list)
 
     @property
     def kind(self) -> Kind:
@@ -92,6 +107,7 @@ class Job:
         if self.earlier is not None:
             self.staging = self._begin(self.earlier.run_id, self.earlier.facts)
             self.staging.go_on(self.earlier.parts, self.earlier.held)
+        self.before = self.steps()
 
     def look_back(self, overlap: timedelta) -> None:
         """See whether a read of the same kind was cut off that this one goes on with."""
@@ -100,25 +116,72 @@ class Job:
         self.earlier = resumable(self.path, self._facts, self._schema, datetime.now(UTC), within=within)
 
     @property
+    def catching_up(self) -> bool:
+        """Whether all rows have been read, and those are being read that changed meanwhile."""
+        return self.later is not None
+
+    @property
     def ask(self) -> Ask:
-        """What to read."""
+        """What to read now."""
+        return self.before[0].ask if self.before else self.rows
+
+    def steps(self) -> list[Step]:
+        """What to read before the rows."""
         found = self.selected.found
+        if self.parent is not None:
+            return parents_of(found.stream.name, self.parent, self.since, self.parents)
+        return [] if self.contacts is None else contacts_of(found, self.rows, self.contacts)
+
+    @property
+    def rows(self) -> Ask:
+        """What the rows come from."""
+        found = self.selected.found
+        if self.later is not None:
+            return self.later
+        if self.parent is not None:
+            return Ask(found.stream, found.columns, held=self.held, parents=self.parents)
         done = Done(self.earlier.closed, self.earlier.rows) if self.earlier else NOTHING
         done, proven = replace(done, below=self.after), not self.incremental
-        return Ask(found.stream, found.columns, self.selected.replication_key, self.since, done, proven=proven)
+        held = {**self.held, **naming.held(self.staging.schema)} if self.staging else self.held
+        key, since = self.selected.replication_key, self.since
+        return Ask(found.stream, found.columns, key, since, done, proven=proven, held=held)
+
+    def go_on(self, stats: Stats, options: Options) -> Ask | None:
+        """A read has ended: what to read next; None = everything is there.
+
+        Raises StreamError where something is missing.
+        """
+        if not self.before:
+            return self.catch_up(options)
+        self.before.pop(0).ended()
+        stats.portal_total = None
+        return self.ask
+
+    def instead(self, error: StreamError) -> Ask | None:
+        """What to read where a step cannot be read; None = nothing, the stream ends with the error."""
+        steps = self.before[0].instead(error) if self.before else ()
+        self.before[:1] = steps or self.before[:1]
+        return self.ask if steps else None
 
     def catch_up(self, options: Options) -> Ask | None:
         """When everything has been read: what else to ask for, since rows read by an earlier run may have changed."""
         changes = self.selected.replication_key is not None and self.kind == "time"
         if self.earlier is None or self.catching_up or not changes:
             return None
-        self.catching_up = True
-        return replace(self.ask, since=self._begun(self.clock) - options.overlap, done=NOTHING, proven=False)
+        since = self._begun(self.clock) - options.overlap_of(self.selected.name)
+        self.later = replace(self.rows, since=since, done=NOTHING, proven=False)
+        self.before = self.steps()
+        return self.ask
 
     def take(self, rows: Rows, stats: Stats) -> None:
-        """Stage a batch, with the time of this run beside each row."""
+        """Stage a batch, with the time of this run beside each row; what comes before the rows is not counted."""
+        if self.before:
+            stats.rows -= rows.batch.num_rows
+            self.before[0].take(rows)
+            return
+        check_filter(rows.batch, self.rows)
         synced = pa.repeat(pa.scalar(self.started, MOMENT), rows.batch.num_rows)
-        batch = rows.batch.append_column(SYNCED_AT, synced)
+        batch = self._with_contacts(rows.batch).append_column(SYNCED_AT, synced)
         if self.catching_up and not self.incremental:
             self.newer = self.newer or self._begin(f"{self.run_id}-newer", None, spool=True)
             self.newer.add(batch)
@@ -129,7 +192,9 @@ class Job:
 
     def restart(self) -> None:
         """Rows begin to come anew: remove those that came."""
-        if self.catching_up and not self.incremental:
+        if self.before:
+            self.before[0].restart()
+        elif self.catching_up and not self.incremental:
             if self.newer is not None:
                 self.newer.discard()
                 self.newer = None
@@ -166,7 +231,7 @@ class Job:
         if not self.incremental:
             counts = self._commit_full(staged, commit, options)
         else:
-            counts = commit_merge(self.path, self.owner, staged, commit)
+            counts = commit_merge(self.path, self.owner, staged, commit, replaced=self._replaced(options))
         self.staging = None
         self._note(counts, commit.bookmark)
 
@@ -180,6 +245,20 @@ class Job:
         for run_id in (staged.run_id, newer.run_id, again):
             remove(self.path, run_id)
         return counts
+
+    def _replaced(self, options: Options) -> Replaced | None:
+        """The records of which all rows were read, where this is a stream of children."""
+        if self.parent is None:
+            return None
+        found, policy = self.selected.found, self._policy(options)
+        column = next(one.name for one in found.columns if one.source == found.stream.parent_key)
+        return Replaced(column, pa.array(self.parents.ids), policy, self.started)
+
+    def _with_contacts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if self.contacts is None:
+            return batch
+        column = next(one.name for one in self.selected.found.columns if one.source == CONTACT_IDS)
+        return self.contacts.beside(batch, ids_in(batch, self.rows), column)
 
     def _policy(self, options: Options) -> Any:
         """A FULL_TABLE stream always shows the current state; only an INCREMENTAL one may keep what is gone."""
@@ -222,11 +301,11 @@ class Job:
 
         Of a log: the last id that was read.
         """
-        if self.selected.replication_key is None:
+        if self.selected.replication_key is None and self.parent is None:
             return None
         if self.kind == "id":
             return Bookmark("id", self.fingerprint, max([self.mark or 0, *(upto for _, upto in closed)]))
-        moment = self._begun(stats.started or self.clock) - options.overlap
+        moment = self._begun(stats.started or self.clock) - options.overlap_of(self.selected.name)
         return Bookmark("time", self.fingerprint, int(moment.timestamp() * 1000))
 
     def _metadata(self, stats: Stats) -> dict[str, str]:
@@ -249,26 +328,17 @@ class Job:
         report.status = EMPTY if not self.incremental and not counts.rows else SUCCESS
 
 
-def check_whole(closed: Sequence[tuple[int, int]], after: int = 0) -> None:
-    """Raises StreamError where ids above `after` and below the last stretch have not been read."""
-    ends = [after, *(upto for _, upto in closed)]
-    for end, (begin, _) in zip(ends, closed, strict=False):
-        if begin > end:
-            raise StreamError(
-                f"The rows with ids from {end + 1} to {begin} were not read",
-                why="the stretches of ids that were read side by side do not meet",
-                fix="run it again, and report this: it should never happen",
-            )
-
-
-def fingerprint(selected: Selected, probe: Probe) -> str:
+def fingerprint(selected: Selected, probe: Probe, *, contacts: bool = False, parent: Found | None = None) -> str:
     """Stands for everything that was asked of a stream: if it differs, its bookmark does not hold and all is read.
 
     Part of it are the replication key, the parameters, the reader, the webhook's owner (whose rights filter the
     rows) and those of its scopes that matter to the stream.
+
+    contacts   whether all contacts are put beside the rows
+    parent     the stream whose records these rows belong to: what is asked of it counts as well
     """
     stream = selected.found.stream
-    asked = {
+    asked: dict[str, Any] = {
         "stream": stream.name,
         "method": stream.method,
         "params": dict(stream.params),
@@ -277,6 +347,10 @@ def fingerprint(selected: Selected, probe: Probe) -> str:
         "owner": probe.owner,
         "scopes": sorted(probe.scopes.intersection(stream.scopes)),
     }
+    if contacts:
+        asked["contacts"] = True
+    if parent is not None:
+        asked["parent"] = {"method": parent.stream.method, "filter": parent.stream.params.get("filter")}
     return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 

@@ -26,6 +26,9 @@ class Options:
     concurrency        requests on their way at once
     deleted            what a full read of an INCREMENTAL stream does with rows that are gone
     accept_deletions   go on although a full read loses more rows than is believable
+    deal_contacts      fill CONTACT_IDS of deals; deal_comments, deal_products offer these streams
+    deal_categories    funnels whose deals are read, by id; () = all
+    calls_look_back    what `calls` have instead of the overlap: their rows change later
     """
 
     lake: Path
@@ -42,11 +45,17 @@ class Options:
     portal_plan: str = "standard"
     deleted: Policy = "remove"
     accept_deletions: bool = False
+    deal_contacts: bool = False
+    deal_comments: bool = False
+    deal_products: bool = False
+    deal_categories: tuple[int, ...] = ()
+    calls_look_back: timedelta = timedelta(days=2)
 
     def __post_init__(self) -> None:
         _require(self.threshold >= 0, "The operating threshold is negative", "give seconds, or 0 to switch it off")
         _require(1 <= self.concurrency <= 32, "The concurrency is out of range", "give 1 to 32 requests")
         _require(self.overlap >= timedelta(0), "The overlap is negative", "give a duration such as 5m")
+        _require(self.calls_look_back >= timedelta(0), "The look-back of calls is negative", "give one such as 2d")
         _require(
             self.portal_plan in PLANS, f"There is no portal plan {self.portal_plan!r}", f"choose {' or '.join(PLANS)}"
         )
@@ -60,6 +69,15 @@ class Options:
     def plan(self) -> Plan:
         """The request limits of the portal's tariff."""
         return PLANS[self.portal_plan]
+
+    @property
+    def switched_on(self) -> frozenset[str]:
+        """The settings that are on, of those that offer a stream."""
+        return frozenset(name for name in ("deal_comments", "deal_products") if getattr(self, name))
+
+    def overlap_of(self, stream: str) -> timedelta:
+        """How far before its last start an incremental read of this stream begins."""
+        return self.calls_look_back if stream == "calls" else self.overlap
 
 
 def _require(holds: bool, what: str, fix: str) -> None:

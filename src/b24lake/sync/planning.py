@@ -9,31 +9,33 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-import orjson
 from msgspec import Raw
 
 from b24lake.errors import B24LakeError, OverlongError
 from b24lake.lake.table import Owner
 from b24lake.portal.connection import Command, Connection
-from b24lake.portal.replies import Answer, parsed
+from b24lake.portal.replies import Answer, parsed, printed
 from b24lake.portal.webhook import Webhook
 from b24lake.reading.decode import Decoder
-from b24lake.reading.paging import Row
-from b24lake.reading.plan import Estimate, Expected, estimate
+from b24lake.reading.paging import Row, child_command
+from b24lake.reading.plan import Estimate, Expected, estimate, together
 from b24lake.reading.schedule import Ask
-from b24lake.reading.sizing import ROUNDS, Sizing
+from b24lake.reading.sizing import ROUNDS, Sizing, size_children
 from b24lake.reading.timekeeper import Size, Terms
 from b24lake.streams.discovery import discover
 from b24lake.streams.selection import select
+from b24lake.sync.asked import as_asked
 from b24lake.sync.home import Home
 from b24lake.sync.job import Job
 from b24lake.sync.options import Options
 from b24lake.sync.reasons import why_full
-from b24lake.sync.report import RunReport, StreamReport
+from b24lake.sync.report import SKIPPED, RunReport, StreamReport
 from b24lake.sync.run import connect, jobs_of
+from b24lake.sync.vanished import with_vanished
 
-PLANNED, LOCKED, UNKNOWN = "planned", "locked", "unknown"
+PLANNED, LOCKED, GONE, UNKNOWN = "planned", "locked", "skipped", "unknown"
 SAMPLE = 1000  # rows decoded to see how long we take for one
+SOME = 20  # parents of which the children are looked at
 FEW = 3  # commands of one stream: nothing is won by asking them one by one
 LANDING = 0.02  # seconds to commit a table, beside its rows
 BESIDE = 2.0  # our own work on a row, in times of decoding a page of such rows again and again: fetch, parse, write
@@ -43,7 +45,7 @@ BESIDE = 2.0  # our own work on a row, in times of decoding a page of such rows 
 class StreamPlan:
     """What one stream of a run would take.
 
-    status      planned, locked or unknown (`error` says why)
+    status      planned, locked, skipped (its smart process is gone) or unknown (`error` says why)
     since       the moment from which on changes are read; None = all rows
     because     why it is read in full although it is an incremental one with a table; "" otherwise
     counted     whether the portal counted the rows; otherwise they are guessed from their ids
@@ -129,40 +131,72 @@ def plan(webhook: Webhook, options: Options, home: Home) -> RunPlan:
     started = datetime.now(UTC).replace(microsecond=0)
     with closing(connect(webhook, home, portal_plan=options.portal_plan)) as connection:
         began = time.monotonic()
-        discovery = discover(connection)
+        portal = home.portal(webhook.address)
+        discovery = with_vanished(discover(connection), options, portal)
+        discovery, _ = as_asked(connection, discovery, options)
         discovered, took = connection.counters.requests, time.monotonic() - began
         selected = select(
             discovery.streams,
             options.streams,
             sync_types=options.sync_types,
             replication_keys=options.replication_keys,
+            switched_on=options.switched_on,
         )
         report = RunReport(run_id="plan", started_at=started)
-        owner = Owner(home.portal(webhook.address), stream="", source=webhook.address, folder=options.folder)
+        owner = Owner(portal, stream="", source=webhook.address, folder=options.folder)
         jobs = {job.selected.name: job for job in jobs_of(selected, discovery, options, report, owner)}
         for job in jobs.values():
-            job.look_back(options.overlap)
-        probes = _Probes(connection, [job.ask for job in jobs.values()], discovery.probe.zone, took)
+            job.look_back(options.overlap_of(job.selected.name))
+        asks = {name: Asks(job) for name, job in jobs.items()}
+        keyed = [ask for one in asks.values() for ask in one.probed]
+        probes = _Probes(connection, keyed, discovery.probe.zone, took)
         probes.run()
-        sizes = [(job.ask, probes.sizes[name]) for name, job in jobs.items() if name in probes.sizes]
+        for one in asks.values():
+            probes.size_children(one)
+        every = [ask for one in asks.values() for ask in one.all]
+        sizes = [(ask, probes.sizes[ask.stream.name]) for ask in every if ask.stream.name in probes.sizes]
         expected = estimate(sizes, probes.terms(options), time.time())
-    streams = tuple(_stream(line, jobs.get(line.name), options, probes, expected) for line in report.streams)
+    streams = tuple(_stream(line, asks.get(line.name), options, probes, expected) for line in report.streams)
     seconds = took + expected.seconds
     return RunPlan(started, discovered + expected.requests, seconds, connection.counters.requests, streams)
 
 
-def _stream(line: StreamReport, job: Job | None, options: Options, probes: _Probes, estimated: Estimate) -> StreamPlan:
-    base = StreamPlan(line.name, line.table, line.sync_type, LOCKED, error=line.error)
-    if job is None:
+class Asks:
+    """What one stream of a run asks for: its rows, and before them what its steps ask for, each under its own name."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.rows = job, job.rows
+        self.before = [_renamed(step.ask, number) for number, step in enumerate(job.steps(), 1)]
+
+    @property
+    def all(self) -> list[Ask]:
+        """Everything."""
+        return [*self.before, self.rows]
+
+    @property
+    def probed(self) -> list[Ask]:
+        """What can be sized by a probe: children are sized by their parents."""
+        return self.before if self.rows.parents is not None else self.all
+
+
+def _renamed(ask: Ask, number: int) -> Ask:
+    return replace(ask, stream=replace(ask.stream, name=f"{ask.stream.name}, step {number}"))
+
+
+def _stream(line: StreamReport, asks: Asks | None, options: Options, probes: _Probes, planned: Estimate) -> StreamPlan:
+    status = GONE if line.status == SKIPPED else LOCKED
+    base = StreamPlan(line.name, line.table, line.sync_type, status, error=line.error)
+    if asks is None:
         return base
-    base = replace(base, since=job.since, because=why_full(job, options))
-    size = probes.sizes.get(line.name)
-    if size is None:
-        return replace(base, status=UNKNOWN, error=str(probes.sizing.probes[line.name].failure))
-    expected = estimated.streams[line.name]
+    base = replace(base, since=asks.job.since, because=why_full(asks.job, options))
+    names = [ask.stream.name for ask in asks.all]
+    failure = next((probes.failure(name) for name in names if name not in probes.sizes), None)
+    if failure is not None:
+        return replace(base, status=UNKNOWN, error=str(failure))
+    expected = together([planned.streams[name] for name in names])
     if expected.failure:
         return replace(base, status=UNKNOWN, error=expected.failure)
-    return replace(base, status=PLANNED, counted=size.counted, expected=expected)
+    return replace(base, status=PLANNED, counted=probes.sizes[line.name].counted, expected=expected)
 
 
 class _Probes:
@@ -171,6 +205,7 @@ class _Probes:
     def __init__(self, connection: Connection, asks: Sequence[Ask], zone: tzinfo, before: float) -> None:
         self.connection, self.sizing, self.zone = connection, Sizing(asks, zone, before), zone
         self.sizes: dict[str, Size] = {}
+        self.failures: dict[str, B24LakeError] = {}
         self.round_trips: list[float] = []
 
     def run(self) -> None:
@@ -184,6 +219,25 @@ class _Probes:
             if probe.size is not None:
                 own = _own_seconds(probe.active.ask, probe.rows, self.zone)
                 self.sizes[name] = replace(probe.size, own=own)
+
+    def size_children(self, asks: Asks) -> None:
+        """Size a stream of children by its parents, and by the children of a few of these."""
+        sizes = [self.sizes[ask.stream.name] for ask in asks.before if ask.stream.name in self.sizes]
+        if asks.rows.parents is None or len(sizes) < len(asks.before):
+            return
+        stream, parents = asks.rows.stream, max((size.rows for size in sizes), default=0)
+        ids = [id_ for size in sizes for id_ in (*size.low, *size.high)]
+        some = dict.fromkeys(ids[:: max(1, len(ids) // SOME)])
+        answers = self._ask({f"k{id_}": child_command(stream, id_) for id_ in some}) if some else {}
+        try:
+            self.sizes[stream.name] = size_children(stream, parents, [*answers.values()])
+        except B24LakeError as error:
+            self.failures[stream.name] = error
+
+    def failure(self, name: str) -> B24LakeError | None:
+        """Why nothing is known of a stream."""
+        probe = self.sizing.probes.get(name)
+        return probe.failure if probe else self.failures.get(name)
 
     def terms(self, options: Options) -> Terms:
         """The terms of a run with these options on this portal."""
@@ -234,7 +288,7 @@ def _own_seconds(ask: Ask, rows: Sequence[Row], zone: tzinfo, clock: Callable[[]
     if not rows:
         return 0.0
     best = float("inf")
-    texts = [Raw(orjson.dumps(parsed(row))) for row in rows]
+    texts = [Raw(printed(parsed(row)).encode()) for row in rows]
     sample = [texts[place % len(texts)] for place in range(min(SAMPLE, 20 * len(texts)))]
     for _turn in range(2):
         decoder, began = Decoder(ask.columns, ask.stream.key, zone), clock()

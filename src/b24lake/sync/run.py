@@ -14,17 +14,22 @@ from b24lake.lake.table import Owner, bookmark, check_writable, inspect, table_p
 from b24lake.portal.budget import Budget
 from b24lake.portal.connection import Connection
 from b24lake.portal.limits import PLANS
+from b24lake.portal.probe import invisible
 from b24lake.portal.webhook import Webhook
 from b24lake.reading.reader import Ended, Event, Reader, Restarted, Rows
 from b24lake.reading.schedule import Stats
-from b24lake.streams.discovery import Discovery, discover
+from b24lake.streams.discovery import Discovery, discover, kind_of_lock
 from b24lake.streams.selection import Selected, select
-from b24lake.sync import memory
+from b24lake.streams.smart import entity_type_of, gone
+from b24lake.sync import memory, naming
+from b24lake.sync.asked import as_asked
+from b24lake.sync.contacts import Contacts
 from b24lake.sync.home import Home, lock_name
 from b24lake.sync.job import Job, fingerprint, kind_of, mark, shown
 from b24lake.sync.options import Options
 from b24lake.sync.reasons import why_full
 from b24lake.sync.report import CANCELED, FAILED, LOCKED, SKIPPED, RunReport, StreamReport, run_status
+from b24lake.sync.vanished import with_vanished
 
 CLOCKS_DIFFER = timedelta(days=1)  # how wrong our clock may be for a portal that does not tell its own
 
@@ -72,18 +77,22 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
         stack.callback(connection.close)
         stack.callback(_measure, report, connection, progress.began)
         stack.enter_context(home.lock(f"portal-{portal}", f"the portal {webhook.address}"))
-        discovery = discover(connection)
+        discovery = with_vanished(discover(connection), options, portal)
+        report.notes += [note] if (note := invisible(discovery.probe)) else []
+        discovery, notes = as_asked(connection, discovery, options)
+        report.notes += notes
         selected = select(
             discovery.streams,
             options.streams,
             sync_types=options.sync_types,
             replication_keys=options.replication_keys,
+            switched_on=options.switched_on,
         )
         owner = Owner(portal, stream="", source=webhook.address, folder=options.folder)
         jobs = jobs_of(selected, discovery, options, report, owner)
         for job in jobs:
             stack.enter_context(home.lock(f"table-{lock_name(job.path)}", f"the table {job.report.table}"))
-            job.prepare(options.overlap)
+            job.prepare(options.overlap_of(job.selected.name))
             _say_resumed(job, report)
             _say_full(job, options, report)
         progress.phase = "reading"
@@ -106,13 +115,17 @@ def jobs_of(
         path = table_path(options.lake, options.layer, f"{options.prefix}{one.name}")
         line = StreamReport(one.name, sync_type=one.sync_type, table=f"{options.layer}.{path.name}")
         report.streams.append(line)
-        locked = one.found.locked
+        parent = discovery.streams[one.found.stream.parent] if one.found.stream.parent else None
+        locked = one.found.locked or (parent.locked if parent else None)
         if locked is not None:
-            line.status, line.error = (FAILED if one.exact else LOCKED), str(locked)
+            _shut(line, one, locked, report)
             continue
         owner = replace(portal, stream=one.name)
         state = inspect(path, owner)
-        print_ = fingerprint(one, discovery.probe)
+        held = naming.held(state.schema) if state else {}
+        one = naming.named(one, held)
+        contacts = options.deal_contacts and one.name == "deals"
+        print_ = fingerprint(one, discovery.probe, contacts=contacts, parent=parent)
         kind = kind_of(one)
         begin = mark(state, bookmark(path, kind, print_) if state else None, one, options)
         line.bookmark = shown(kind, begin) if begin else None
@@ -128,9 +141,20 @@ def jobs_of(
                 report.started_at,
                 clock,
                 line,
+                held,
+                parent=parent,
+                contacts=Contacts() if contacts and one.found.stream.method == "crm.deal.list" else None,
             )
         )
     return jobs
+
+
+def _shut(line: StreamReport, selected: Selected, error: LockedError, report: RunReport) -> None:
+    """A stream that cannot be read: locked, failed where it was named, or skipped since its smart process is gone."""
+    gone = kind_of_lock(selected.found.stream, error) == "gone"
+    line.status, line.error = (SKIPPED if gone else FAILED if selected.exact else LOCKED), str(error)
+    if gone:
+        report.notes.append(f"{selected.name}: {error.what}; its table stays as it is")
 
 
 def _say_full(job: Job, options: Options, report: RunReport) -> None:
@@ -174,15 +198,19 @@ def _handle(event: Event, open_: dict[str, Job], reader: Reader, options: Option
             case Restarted():
                 job.restart()
             case Ended(error=None):
-                more = job.catch_up(options)
+                more = job.go_on(reader.stats[event.name], options)
                 if more is not None:
                     reader.add(more)
                 else:
                     job.commit(reader.stats[event.name], options)
                     _explain(job, reader.stats[event.name], report)
+                    _explain_beside(job, report)
                     del open_[event.name]
             case Ended(error=StreamError() as error):
-                raise error
+                more = job.instead(error)
+                if more is None:
+                    raise error
+                reader.add(more)
     except (StreamError, UsageError) as error:
         reader.drop(event.name)
         _fail(job, error, report)
@@ -226,10 +254,33 @@ def _explain(job: Job, stats: Stats, report: RunReport) -> None:
         )
 
 
+def _explain_beside(job: Job, report: RunReport) -> None:
+    """Say of which records there is nothing although they were asked for."""
+    refused = len(job.parents.refused)
+    if job.parent is not None and refused:
+        report.notes.append(
+            f"{job.selected.name}: {refused:,} {job.parent.stream.name} gave nothing: they were deleted while "
+            "they were read, or the webhook's owner may not read them"
+        )
+    if job.contacts is not None and job.contacts.unknown:
+        report.notes.append(
+            f"{job.selected.name}: {job.contacts.unknown:,} came or changed while they were read: their CONTACT_IDS "
+            "come with the next run"
+        )
+
+
 def _fail(job: Job, error: B24LakeError, report: RunReport) -> None:
-    """A stream that turns out to be locked before it gave a row is only reported, unless it was named."""
-    locked = isinstance(error, LockedError) and job.staging is None and not job.selected.exact
-    job.report.status, job.report.error = (LOCKED if locked else FAILED), str(error)
+    """A stream that turns out to be locked before it gave a row is only reported, unless it was named.
+
+    One whose smart process is deleted meanwhile is skipped.
+    """
+    stream = job.selected.found.stream
+    number = entity_type_of(stream.name)
+    if number is not None and kind_of_lock(stream, error) == "gone":
+        _shut(job.report, job.selected, gone(number), report)
+    else:
+        locked = isinstance(error, LockedError) and job.staging is None and not job.selected.exact
+        job.report.status, job.report.error = (LOCKED if locked else FAILED), str(error)
     if isinstance(error, BrokenOffError):
         _keep(job, report)
     else:

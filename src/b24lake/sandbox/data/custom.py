@@ -99,11 +99,13 @@ def _code(number: int, stamp: int) -> str:
     return f"{stamp}{number * 37 % 1000:03}" if number % 3 == 1 else str(stamp)
 
 
-def custom_column(name: str, kind: str, title: str, *, multiple: bool = False) -> Column:
-    """A custom field; an enumeration gets its options."""
+def custom_column(name: str, kind: str, title: str, *, multiple: bool = False, labels: Sequence[str] = ()) -> Column:
+    """A custom field; an enumeration gets its options, with these labels or the usual ones."""
     base = int("".join(c for c in name if c.isdigit()) or 0) % 5000 + 40
     options = (
-        tuple((str(base + 2 * n), label) for n, label in enumerate(words.OPTIONS)) if kind == "enumeration" else ()
+        tuple((str(base + 2 * n), label) for n, label in enumerate(labels or words.OPTIONS))
+        if kind == "enumeration"
+        else ()
     )
     return Column(
         name=name, type=kind, title=title, item=camel_custom(name), multiple=multiple, dynamic=True, options=options,

@@ -15,6 +15,8 @@ from b24lake.sandbox.data.links import contacts_of
 from b24lake.sandbox.data.table import Part, Table
 from b24lake.sandbox.data.world import World
 
+FREE_TYPE = 1034  # entityTypeId of the first smart process that is added to those that are there from the start
+
 COLUMNS = """
 ID integer R =|ID
 TITLE string . =|Name
@@ -70,13 +72,22 @@ def smart_tables(world: World) -> dict[str, Table]:
 
 def type_rows(world: World) -> list[dict[str, Any]]:
     """The rows of crm.type.list."""
+    return [type_row(world, id_, entity_type, title) for id_, entity_type, title, _, _ in SMART]
+
+
+def type_row(world: World, id_: int, entity_type: int, title: str) -> dict[str, Any]:
+    """One row of crm.type.list."""
     made = world.show(world.begin)
-    return [
+    return (
         {"id": id_, "title": title, "code": "", "createdBy": 1, "entityTypeId": entity_type, "customSectionId": None}
         | {flag: "N" if flag in SWITCHED_OFF else "Y" for flag in FLAGS}
         | {"createdTime": made, "updatedTime": made, "updatedBy": 1}
-        for id_, entity_type, title, _, _ in SMART
-    ]
+    )
+
+
+def empty_table(world: World, id_: int, entity_type: int) -> Table:
+    """The table of a smart process that has just been made."""
+    return _table(world, id_, entity_type, "", f"spa_{entity_type}", category=id_ + 3)
 
 
 def _table(world: World, id_: int, entity_type: int, _title: str, name: str, category: int) -> Table:

@@ -114,6 +114,11 @@ class Table:
         self._known(id_)
         self._lay(id_, {**dict.fromkeys(self.stamps, moment), **self._typed(fields)})
 
+    def touch(self, id_: int, columns: tuple[str, ...], moment: str) -> None:
+        """Set some dates of a row."""
+        self._known(id_)
+        self._lay(id_, dict.fromkeys(columns, moment))
+
     def delete(self, id_: int) -> None:
         """Remove a row for good."""
         self._known(id_)
@@ -128,6 +133,16 @@ class Table:
         self.columns[column.name] = column
         self.parts.append(part)
         self._reshape()
+
+    def keeps(self, column: Column) -> bool:
+        """Whether a column of this name, type and multiplicity is there already."""
+        known = self.columns.get(column.name)
+        return known is not None and (known.type, known.multiple) == (column.type, column.multiple)
+
+    def describe_column(self, column: Column) -> None:
+        """Give a column another label or other options; its values stay."""
+        self.columns[column.name] = column
+        self.shape += 1
 
     def drop_column(self, name: str) -> None:
         """Remove a custom field; its values are gone."""

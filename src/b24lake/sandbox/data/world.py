@@ -41,6 +41,10 @@ class World:
         options = self.settings
         return Numbering(options.size(name), options.id_start, options.id_gap, options.seed, name)
 
+    def number(self, name: str) -> None:
+        """Give the rows of a table that is new to the portal their ids."""
+        self.numbering[name] = self._numbering(name)
+
     def hasher(self, name: str) -> Callable[[int], int]:
         """Bits for the rows of a table."""
         return hasher(self.settings.seed, name)

@@ -10,6 +10,13 @@ from b24lake.sandbox.data.table import Table
 from b24lake.sandbox.lists.conditions import Condition, freeze, split
 from b24lake.sandbox.lists.find import Group, Node, Order
 from b24lake.sandbox.params import Params, get, items
+from b24lake.sandbox.portal import Portal
+
+
+def check_readable(portal: Portal, entity_type: int) -> None:
+    """Raise where the webhook's owner may not read a smart process."""
+    if entity_type in portal.settings.forbidden_types:
+        raise errors.denied()
 
 
 def array_of(params: Params, name: str) -> Any:

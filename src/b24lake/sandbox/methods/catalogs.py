@@ -8,10 +8,11 @@ from typing import Any
 
 from b24lake.sandbox import errors
 from b24lake.sandbox.data.columns import Column, describe
-from b24lake.sandbox.data.dictionaries import SMART, STATUS_COLUMNS, categories
+from b24lake.sandbox.data.dictionaries import STATUS_COLUMNS, categories
+from b24lake.sandbox.data.smart import type_row
 from b24lake.sandbox.lists.conditions import Condition, freeze, split, test
 from b24lake.sandbox.lists.pages import page_of
-from b24lake.sandbox.methods.asking import strict_filter, strict_order
+from b24lake.sandbox.methods.asking import check_readable, strict_filter, strict_order
 from b24lake.sandbox.methods.registry import method
 from b24lake.sandbox.params import Params, get, items, to_int
 from b24lake.sandbox.portal import Portal
@@ -30,7 +31,7 @@ _TYPE_KINDS = {"id": "integer", "entityTypeId": "integer", "createdBy": "integer
 
 @method("crm.status.list", "crm")
 def status_list(portal: Portal, params: Params) -> Reply:
-    """All rows at once: this list is not paged."""
+    """All rows at once: this list is not paged, unless a setting says so."""
     given, order = get(params, "filter"), get(params, "order")
     if any(value not in (None, "") and not isinstance(value, (dict, list)) for value in (given, order)):
         raise errors.plain("Incorrect parameters passed.", "Invalid parameters.")
@@ -39,6 +40,8 @@ def status_list(portal: Portal, params: Params) -> Reply:
     for field, way in reversed(items(order) or [("SORT", "ASC")]):
         if field in kinds:
             rows = ranked(rows, field, kinds[field], descending=str(way).upper() == "DESC")
+    if portal.settings.paged_statuses:
+        return page_of(rows, get(params, "start"), counted=portal.settings.count_minus_one)
     return Reply(rows, len(rows))
 
 
@@ -49,10 +52,10 @@ def status_fields(_: Portal, __: Params) -> Reply:
 
 
 @method("crm.category.list", "crm")
-def category_list(_: Portal, params: Params) -> Reply:
+def category_list(portal: Portal, params: Params) -> Reply:
     """Funnels of an entity type, all at once."""
     entity_type = to_int(params.get("entityTypeId"))
-    known = {each[0] for each in OWNER_TYPES} | {each[1] for each in SMART}
+    known = {each[0] for each in OWNER_TYPES} | {row["entityTypeId"] for row in portal.tables.types}
     if entity_type not in known:
         raise errors.plain("Smart process not found", "NOT_FOUND")
     rows = categories(entity_type)
@@ -61,12 +64,27 @@ def category_list(_: Portal, params: Params) -> Reply:
     return Reply({"categories": rows}, len(rows))
 
 
+@method("crm.dealcategory.list", "crm")
+def deal_categories(_: Portal, __: Params) -> Reply:
+    """Funnels of deals but for the default one, as older portals list them."""
+    made = {"IS_LOCKED": "N", "CREATED_DATE": "2024-01-15T10:00:00+03:00"}
+    funnels = [row for row in categories(2) or [] if row["id"]]
+    rows = [{"ID": str(row["id"]), "NAME": row["name"], "SORT": str(row["sort"]), **made} for row in funnels]
+    return Reply(rows, len(rows))
+
+
+@method("crm.dealcategory.default.get", "crm")
+def default_deal_category(_: Portal, __: Params) -> Reply:
+    """The default funnel of deals, which is number 0."""
+    return Reply({"ID": 0, "NAME": "General"})
+
+
 @method("crm.type.list", "crm")
 def type_list(portal: Portal, params: Params) -> Reply:
     """Smart processes; for CRM administrators only."""
     if not portal.settings.admin:
         raise errors.plain("Access denied", "ACCESS_DENIED")
-    kinds = {name: _TYPE_KINDS.get(name, "string") for name in portal.tables.types[0]}
+    kinds = {name: _TYPE_KINDS.get(name, "string") for name in type_row(portal.world, 0, 0, "")}
     columns = {name: Column(name=name, type=kind, title=name) for name, kind in kinds.items()}
     strict_filter(columns, params.get("filter"), portal.settings.server_offset)
     rows = sift(portal.tables.types, params.get("filter"), kinds)
@@ -81,6 +99,7 @@ def type_by_entity(portal: Portal, params: Params) -> Reply:
     wanted = to_int(params.get("entityTypeId"))
     for row in portal.tables.types:
         if row["entityTypeId"] == wanted:
+            check_readable(portal, wanted)
             relations = {
                 "parent": [{"entityTypeId": 2, "isChildrenListEnabled": "Y", "isPredefined": "N"}],
                 "child": [],
@@ -91,9 +110,10 @@ def type_by_entity(portal: Portal, params: Params) -> Reply:
 
 
 @method("crm.enum.ownertype", "crm")
-def ownertype(_: Portal, __: Params) -> Reply:
+def ownertype(portal: Portal, _: Params) -> Reply:
     """All entity types, for any user."""
-    rows = [*OWNER_TYPES, *((id_, title, f"DYNAMIC_{id_}", f"T{id_:x}") for _, id_, title, _, _ in SMART)]
+    smart = ((row["entityTypeId"], row["title"]) for row in portal.tables.types)
+    rows = [*OWNER_TYPES, *((id_, title, f"DYNAMIC_{id_}", f"T{id_:x}") for id_, title in smart)]
     return Reply([dict(zip(("ID", "NAME", "SYMBOL_CODE", "SYMBOL_CODE_SHORT"), row, strict=True)) for row in rows])
 
 

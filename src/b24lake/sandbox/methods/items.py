@@ -11,7 +11,7 @@ from b24lake.sandbox.data.table import Table
 from b24lake.sandbox.lists.items import item_columns, item_view, sent_name
 from b24lake.sandbox.lists.pages import page, page_of
 from b24lake.sandbox.lists.render import View, build_row
-from b24lake.sandbox.methods.asking import selection, strict_filter, strict_order
+from b24lake.sandbox.methods.asking import check_readable, selection, strict_filter, strict_order
 from b24lake.sandbox.methods.registry import method
 from b24lake.sandbox.params import Params, get, items, to_int
 from b24lake.sandbox.portal import Portal
@@ -25,11 +25,12 @@ def table_of(portal: Portal, params: Params, text: str = "SPA not found") -> Tab
     table = portal.tables.by_type.get(to_int(params.get("entityTypeId")))
     if table is None:
         raise errors.plain(text, "NOT_FOUND")
+    check_readable(portal, table.entity_type)
     return table
 
 
-def _original(params: Params) -> bool:
-    return str(params.get("useOriginalUfNames") or "N").upper() in {"Y", "1", "TRUE"}
+def _original(portal: Portal, params: Params) -> bool:
+    return portal.settings.original_names and str(params.get("useOriginalUfNames") or "N").upper() in {"Y", "1", "TRUE"}
 
 
 def _view(portal: Portal, table: Table, *, original: bool) -> View:
@@ -59,7 +60,7 @@ def _filterable(table: Table, *, original: bool) -> dict[str, Column]:
 @method("crm.item.list", "crm")
 def item_list(portal: Portal, params: Params) -> Reply:
     """Rows of any entity type, wrapped in `items`; unknown fields in filter or order are refused."""
-    table, original = table_of(portal, params), _original(params)
+    table, original = table_of(portal, params), _original(portal, params)
     fields = _filterable(table, original=original)
     nodes = strict_filter(fields, params.get("filter"), portal.settings.server_offset)
     order = strict_order(fields, params.get("order"), (("ID", False),))
@@ -76,13 +77,13 @@ def item_get(portal: Portal, params: Params) -> Reply:
     table, id_ = table_of(portal, params), to_int(get(params, "id"))
     if id_ not in table:
         raise errors.plain("Element not found", "NOT_FOUND")
-    return Reply({"item": build_row(table, _view(portal, table, original=_original(params)), None, id_)})
+    return Reply({"item": build_row(table, _view(portal, table, original=_original(portal, params)), None, id_)})
 
 
 @method("crm.item.fields", "crm")
 def item_fields(portal: Portal, params: Params) -> Reply:
     """Descriptors by name, wrapped in `fields`."""
-    table, original = table_of(portal, params, "Smart process not found"), _original(params)
+    table, original = table_of(portal, params, "Smart process not found"), _original(portal, params)
     told = {}
     for column in item_columns(table).values():
         told[sent_name(column, original=original)] = describe(column, item=True)

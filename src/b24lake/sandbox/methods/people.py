@@ -93,6 +93,8 @@ def lines_get(portal: Portal, params: Params) -> Reply:
     asked, options = dict(items(params.get("PARAMS"))), dict(items(params.get("OPTIONS")))
     _known(asked, LINES_PARAMS, "PARAMS")
     _known(options, LINES_OPTIONS, "OPTIONS")
+    if not isinstance(asked.get("filter", {}), (dict, list)):
+        raise errors.plain("A wrong format for the PARAMS field 'filter' is passed", "INVALID_FORMAT")
     names = [str(name) for _, name in items(asked.get("select"))]
     _known(dict.fromkeys(names), set(LINE_COLUMNS), "select")
     _known(dict(items(asked.get("order"))), set(LINE_COLUMNS), "order")

@@ -36,7 +36,8 @@ def server_time(portal: Portal, _: Params) -> Reply:
 def method_get(portal: Portal, params: Params) -> Reply:
     """Whether a method is known here, and whether this webhook may call it. The name must be lower-case."""
     known = METHODS.get(str(get(params, "name") or ""))
-    return Reply({"isExisting": known is not None, "isAvailable": known is not None and portal.granted(known.scope)})
+    exists = known is not None and known.name.lower() not in portal.settings.missing_methods
+    return Reply({"isExisting": exists, "isAvailable": exists and known is not None and portal.granted(known.scope)})
 
 
 @method("methods")

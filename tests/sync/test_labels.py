@@ -1,0 +1,142 @@
+"""Labels beside ids: the tables alone hold all that a readable view needs, for smart processes just as for deals."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import deltalake
+import duckdb
+import pyarrow as pa
+import pytest
+
+from b24lake.sandbox import Server
+from running import Lake
+
+# A field's dictionary is `statusType`; stages have one for each funnel, told apart by the number at its end.
+LABELS = r"""
+SELECT f.id AS field, item.ID AS value, item.VALUE AS label FROM fields f, unnest(f.items) AS each(item)
+UNION ALL
+SELECT f.id, s.STATUS_ID, s.NAME FROM fields f
+JOIN status_list s ON regexp_replace(s.ENTITY_ID, '_\d+$', '') = regexp_replace(f.statusType, '_\d+$', '')
+UNION ALL
+SELECT f.id, CAST(u.ID AS VARCHAR), concat_ws(' ', u.NAME, u.LAST_NAME) FROM fields f, users u
+WHERE f.type IN ('user', 'employee')
+"""
+ENTITIES = [("deals", "deal_fields", "ID"), ("leads", "lead_fields", "ID"), ("contacts", "contact_fields", "ID")]
+ENTITIES += [(f"spa_{number}", f"spa_fields_{number}", "id") for number in (128, 156, 1032)]
+
+
+def ask(server: Server, method: str, **params: Any) -> Any:
+    request = urllib.request.Request(
+        server.url + method, json.dumps(params).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["result"]
+
+
+def opened(lake: Lake, stream: str) -> pa.Table:
+    return deltalake.DeltaTable(lake.table(stream)).to_pyarrow_table()
+
+
+def readable(lake: Lake, entity: str, fields: str, key: str) -> dict[int, dict[str, Any]]:
+    """The view: labels by record and field, built by SQL from four tables."""
+    database = duckdb.connect()
+    for name, stream in (("records", entity), ("fields", fields), ("status_list", "status_list"), ("users", "users")):
+        database.register(name, opened(lake, stream))
+    database.execute(
+        f"CREATE TABLE maps AS SELECT field, map(list(value), list(label)) AS known FROM ({LABELS}) GROUP BY 1"
+    )
+    many = {row[0]: row[1].endswith("[]") for row in database.execute("DESCRIBE records").fetchall()}
+    asked = [row[0] for row in database.execute("SELECT field FROM maps").fetchall() if row[0] in many]
+    chosen = [f'{_label(field, many=many[field])} AS "{field}"' for field in asked]
+    maps = [f"""(SELECT known FROM maps WHERE field = '{field}') AS "of {field}\"""" for field in asked]
+    select = f'SELECT "{key}" AS key, {", ".join(chosen)} FROM {", ".join(["records", *maps])}'
+    rows = database.sql(select).to_arrow_table().to_pylist()
+    return {row.pop("key"): row for row in rows}
+
+
+def _label(field: str, *, many: bool) -> str:
+    known, value = f'"of {field}".known', f'records."{field}"'
+    if many:
+        return f"[map_extract({known}, CAST(each AS VARCHAR))[1] for each in {value}]"
+    return f"map_extract({known}, CAST({value} AS VARCHAR))[1]"
+
+
+def truth(server: Server, entity: str) -> dict[int, dict[str, Any]]:
+    """The same from the portal itself, by hand: raw rows, descriptors, directories."""
+    described, rows, key = raw(server, entity)
+    known = {(row["ENTITY_ID"], row["STATUS_ID"]): row["NAME"] for row in ask(server, "crm.status.list")}
+    users = {row["ID"]: " ".join(filter(None, (row["NAME"], row["LAST_NAME"]))) for row in server.portal.truth("users")}
+
+    def label(descriptor: dict[str, Any], value: Any) -> Any:
+        if isinstance(value, list):
+            return [label(descriptor, each) for each in value] or None
+        if not value:
+            return None
+        if descriptor["type"] == "enumeration":
+            return {item["ID"]: item["VALUE"] for item in descriptor["items"]}[str(value)]
+        if descriptor["type"] in {"user", "employee"}:
+            return users.get(str(value))
+        return known[(dictionary(descriptor["statusType"], str(value)), str(value))]
+
+    labelled = {
+        name: one for name, one in described.items() if one["type"] in {"enumeration", "user", "employee", "crm_status"}
+    }
+    return {int(row[key]): {name: label(one, row.get(name)) for name, one in labelled.items()} for row in rows}
+
+
+def raw(server: Server, entity: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
+    if not entity.startswith("spa_"):
+        return ask(server, f"crm.{entity[:-1]}.fields"), list(server.portal.truth(entity)), "ID"
+    asked = {"entityTypeId": int(entity[4:]), "useOriginalUfNames": "Y"}
+    rows: list[dict[str, Any]] = []
+    while page := ask(server, "crm.item.list", **asked, select=["*", "UF_*"], start=len(rows))["items"]:
+        rows += page
+        if len(page) < 50:
+            break
+    return ask(server, "crm.item.fields", **asked)["fields"], rows, "id"
+
+
+def dictionary(status_type: str, stage: str) -> str:
+    """Where a status is explained: stages of another funnel than the first say its number (`C7:NEW`, `DT128_9:NEW`)."""
+    funnel = re.match(r"(?:C|DT\d+_)(\d+):", stage)
+    return (
+        re.sub(r"_\d+$", "", status_type) + (f"_{funnel[1]}" if funnel else "")
+        if "STAGE" in status_type
+        else status_type
+    )
+
+
+@pytest.mark.parametrize(("entity", "fields", "key"), ENTITIES)
+def test_a_readable_view_is_built_from_the_tables_alone(
+    serve: Callable[..., Server], lake: Lake, entity: str, fields: str, key: str
+) -> None:
+    server = serve()
+    assert lake.sync(server.url, entity, fields, "status_list", "users").status == "success"
+    here, wanted = readable(lake, entity, fields, key), truth(server, entity)
+    assert here.keys() == wanted.keys()
+    for id_, row in wanted.items():
+        assert {name: here[id_].get(name) for name in row} == row
+    told = {type(value) for row in here.values() for value in row.values()}
+    assert {str, list} <= told or entity == "spa_1032", "a sandbox has no records of that smart process"
+
+
+@pytest.mark.parametrize(("entity", "fields", "key"), ENTITIES)
+def test_labels_of_fields_are_comments_and_stand_in_the_fields_table(
+    serve: Callable[..., Server], lake: Lake, entity: str, fields: str, key: str
+) -> None:
+    """Custom fields say their label as listLabel, formLabel or filterLabel, those of smart processes as title."""
+    lake.sync(serve().url, entity, fields)
+    rows = opened(lake, fields).to_pylist()
+    names = ("listLabel", "formLabel", "filterLabel", "title")
+    labels = {
+        row["id"]: next((row[name] for name in names if row[name] and row[name] != row["id"]), None) for row in rows
+    }
+    columns = pa.schema(deltalake.DeltaTable(lake.table(entity)).schema().to_arrow())
+    comments = {each.name: (each.metadata or {}).get(b"comment", b"").decode() or None for each in columns}
+    assert all(comments[name] == label for name, label in labels.items() if name in comments)
+    assert sum(name.startswith("UF_") and bool(label) for name, label in labels.items()) > 20
