@@ -269,7 +269,7 @@ class Walk:
         room = max(3, (int(self.asked * BOLD) - self.wasted) // len(self.stretches))
         bold = min(doubled, _share(most, stretch.steady), least + room)
         scouting = self.asked < MAX_COMMANDS and any(other.fresh for other in self.stretches)
-        uneven = max(SCOUT, self.asked // len(self.stretches)) if self.misses else MAX_COMMANDS
+        uneven = max(SCOUT, 4 * room) if self.misses else MAX_COMMANDS
         return min(SCOUT if scouting else MAX_COMMANDS, uneven, max(least, bold))
 
     def _split(self, ways: int) -> None:
