@@ -21,6 +21,7 @@ PATIENCE = 6  # times that a stretch may stay unanswered, without any progress, 
 MISSES = 0.01  # of the pages asked may be lost to stretches that turn out emptier than expected; then no more cuts
 BOLD = 0.04  # of the pages asked may be lost beyond ends for the sake of fewer requests
 SCOUT = 10  # pages of a chain while the first look at other stretches is still on its way
+KNOWN = 500  # rows of an earlier read that tell how dense the others lie
 STEADY = 0.15  # two guesses of density that differ by less let the rest be asked in one go
 
 
@@ -53,10 +54,14 @@ Closed = tuple[tuple[int, int], ...]  # stretches of ids (after, upto] that are 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Ids that have been read before: stretches (after, upto], rising and apart, and the rows that they had."""
+    """Ids that have been read before: stretches (after, upto], rising and apart, and the rows that they had.
+
+    pace   seconds of the portal's work that a page took; 0 = unknown
+    """
 
     closed: Closed = ()
     rows: int = 0
+    pace: float = 0.0
 
     @property
     def span(self) -> int:
@@ -72,8 +77,11 @@ def remaining(done: Done) -> list[Stretch]:
     density = done.rows / done.span if done.span else 0.0
     starts = [0, *(upto for _, upto in done.closed)]
     ends = [*(after for after, _ in done.closed), None]
+    known = done.rows >= KNOWN
     return [
-        Stretch(after, upto, density) for after, upto in zip(starts, ends, strict=True) if upto is None or after < upto
+        Stretch(after, upto, density, steady=known)
+        for after, upto in zip(starts, ends, strict=True)
+        if upto is None or after < upto
     ]
 
 

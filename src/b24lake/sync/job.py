@@ -81,7 +81,7 @@ class Job:
     def ask(self) -> Ask:
         """What to read."""
         found = self.selected.found
-        done = Done(self.earlier.closed, self.earlier.rows) if self.earlier else NOTHING
+        done = _done(self.earlier) if self.earlier else NOTHING
         return Ask(found.stream, found.columns, self.selected.replication_key, self.since, done, proven=True)
 
     def catch_up(self, options: Options) -> Ask | None:
@@ -162,8 +162,9 @@ class Job:
 
     def _staged(self, stats: Stats) -> Staging:
         if self.staging is None:
-            clock = (stats.started or self.clock).isoformat()
-            self.staging = self._begin(self.run_id, {**self._facts, "clock": clock}, spool=self.since is not None)
+            clock, pace = (stats.started or self.clock).isoformat(), stats.portal_seconds / max(1, stats.commands)
+            facts = {**self._facts, "clock": clock, "pace": f"{pace:.4f}"}
+            self.staging = self._begin(self.run_id, facts, spool=self.since is not None)
         return self.staging
 
     def _begin(self, run_id: str, facts: Mapping[str, str] | None, *, spool: bool | None = None) -> Staging:
@@ -229,6 +230,10 @@ def check_whole(closed: Sequence[tuple[int, int]]) -> None:
                 why="the stretches of ids that were read side by side do not meet",
                 fix="run it again, and report this: it should never happen",
             )
+
+
+def _done(earlier: Unfinished) -> Done:
+    return Done(earlier.closed, earlier.rows, pace=float(earlier.facts.get("pace", 0)))
 
 
 def fingerprint(selected: Selected, probe: Probe) -> str:
