@@ -91,6 +91,7 @@ class Walk:
 
     newest   the highest id when the stream began; None where the portal does not tell
     last     the lowest id of the page of newest ids: up to there, pages are guessed
+    asker    the stretch with whose chain the newest id is being asked for
     wasted   pages asked beyond an end
     asked    pages asked
     misses   fresh stretches that were emptier than expected
@@ -104,6 +105,7 @@ class Walk:
     newest: int | None = None
     last: int | None = None
     begun: bool = False
+    asker: Stretch | None = None
     wasted: int = 0
     asked: int = 0
     misses: int = 0
@@ -140,10 +142,13 @@ class Walk:
         if self.begun:
             self._split(ways)
         idle = [stretch for stretch in self.stretches if not stretch.busy]
+        if self.asker is not None:  # how far an open stretch reaches will be known in a moment
+            idle = [stretch for stretch in idle if stretch.upto is not None]
         return [(stretch, self._pages(stretch)) for stretch in idle[: max(0, ways - busy)]]
 
     def send(self, stretch: Stretch, pages: int) -> Chain:
         """The chain to send for an idle stretch, which is busy from now on."""
+        self.asker = self.asker if self.begun else stretch
         stretch.busy, stretch.pages, self.begun = True, pages, True
         self.asked += pages
         return Chain(stretch.after, pages)
@@ -151,6 +156,7 @@ class Walk:
     def lost(self, stretch: Stretch) -> None:
         """A chain did not get through at all: the stretch is idle again."""
         stretch.busy = False
+        self.asker = None if stretch is self.asker else self.asker
 
     def settle(self, stretch: Stretch, chain: Chain, answers: Sequence[Answer]) -> tuple[list[Row], Closed]:
         """Take a chain's answers. Returns the rows to keep and the stretches of ids that are now closed.
@@ -162,6 +168,7 @@ class Walk:
     def use(self, stretch: Stretch, chain: Chain, read: Read) -> tuple[list[Row], Closed]:
         """The same, where the answers have been judged already."""
         stretch.busy, stretch.pages = False, chain.pages if read.rows else chain.pages // 2
+        self.asker = None if stretch is self.asker else self.asker
         self._learn(stretch, chain, read)
         closed = self._close(stretch, chain, read)
         rows = self._within(read, chain, closed)
