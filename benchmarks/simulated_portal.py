@@ -115,9 +115,9 @@ class Table:
         conditions = params.get("filter") or params.get("FILTER") or {}
         for name, value in conditions.items():
             if name == f">{self.stream.key}" and ">ID" not in self.ignores:
-                low = bisect_right(self.ids, _as_int(value))
+                low = bisect_right(self.ids, as_int(value))
             elif name == f"<={self.stream.key}":
-                high = bisect_right(self.ids, _as_int(value))
+                high = bisect_right(self.ids, as_int(value))
         return low, max(low, high)
 
     def _page(self, params: Mapping[str, Any], low: int, high: int) -> list[int]:
@@ -330,15 +330,17 @@ def _filled(params: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, 
     filled = dict(params)
     for name in ("filter", "FILTER"):
         if name in filled:
-            filled[name] = {key: _resolved(value, results) for key, value in filled[name].items()}
+            filled[name] = {
+                key: follow(value, results) if isinstance(value, Reference) else value
+                for key, value in filled[name].items()
+            }
     return filled
 
 
-def _resolved(value: Any, results: Mapping[str, Any]) -> Any:
-    if not isinstance(value, Reference):
-        return value
+def follow(path: str, results: Mapping[str, Any]) -> Any:
+    """What a reference `$result[key][step]...` leads to; the deepest value that exists where a step does not."""
     found: Any = results
-    for step in _STEP.findall(value):
+    for step in _STEP.findall(path):
         if isinstance(found, Mapping) and step in found:
             found = found[step]
         elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
@@ -348,7 +350,7 @@ def _resolved(value: Any, results: Mapping[str, Any]) -> Any:
     return found
 
 
-def _as_int(value: Any) -> int:
+def as_int(value: Any) -> int:
     """PHP's (int)."""
     if isinstance(value, list | Mapping):
         return 1 if value else 0

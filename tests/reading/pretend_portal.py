@@ -7,11 +7,12 @@ exists, an array counts as 1 in a filter and any other text as 0, so that a chai
 from __future__ import annotations
 
 import random
-import re
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from benchmarks.simulated_portal import as_int, follow
 
 from b24lake.portal import phpquery, replies
 from b24lake.portal.connection import Command
@@ -26,7 +27,6 @@ ERRORS = {
     "resting": {"error": "OPERATION_TIME_LIMIT", "error_description": "Method is blocked due to operation time limit."},
     "internal": {"error": "INTERNAL_SERVER_ERROR", "error_description": "Internal server error"},
 }
-_STEP = re.compile(r"\[([^\]]*)\]")
 
 
 class PretendPortal:
@@ -75,7 +75,7 @@ class PretendPortal:
         assert params["start"] == "-1"
         low, high = 0, len(self.ids)
         for name, value in params["filter"].items():
-            number = _as_int(_resolved(value, results))
+            number = as_int(follow(value, results) if value.startswith("$result[") else value)
             if name not in self.ignores and name == ">ID":
                 low = bisect_right(self.ids, number)
             elif name not in self.ignores and name == "<=ID":
@@ -86,28 +86,6 @@ class PretendPortal:
         if "newest" in self.ignores and params["order"]["ID"] == "DESC":
             found = []
         return [self.row(key) for key in found]
-
-
-def _resolved(value: str, results: Mapping[str, Any]) -> Any:
-    if not value.startswith("$result["):
-        return value
-    found: Any = results
-    for step in _STEP.findall(value):
-        if isinstance(found, Mapping) and step in found:
-            found = found[step]
-        elif isinstance(found, list) and step.isdigit() and int(step) < len(found):
-            found = found[int(step)]
-        else:
-            break
-    return found
-
-
-def _as_int(value: Any) -> int:
-    """PHP's (int)."""
-    if isinstance(value, list | Mapping):
-        return 1 if value else 0
-    found = re.match(r"\s*[+-]?\d+", str(value))
-    return int(found[0]) if found else 0
 
 
 @dataclass

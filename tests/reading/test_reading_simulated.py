@@ -124,9 +124,9 @@ def test_clusters_cost_little_more() -> None:
         ids = clustered(random.Random(seed), 20_000)
         simulation, _case = big_read(ids, seed)
         more = simulation.portal.counts.pages["crm.deal.list"] - len(ids) // 50 - 2
-        assert more < 0.2 * len(ids) / 50, f"seed {seed}"
+        assert more < 0.08 * len(ids) / 50, f"seed {seed}"
         wasted, needed = wasted + more, needed + len(ids) // 50
-    assert wasted < 0.04 * needed
+    assert wasted < 0.02 * needed
 
 
 # --- side by side -----------------------------------------------------------------------------------------------------

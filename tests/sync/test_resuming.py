@@ -211,7 +211,7 @@ def test_killed_at_twenty_moments(serve: Callable[..., Server], tmp_path: Path) 
     """Whenever it dies: the next run ends with the portal's rows, and both asked little more than one would have."""
     seed = random.randrange(10**6)
     chance = random.Random(seed)
-    server = serve(**{**SLOW, "deals": 20_000, "page_ms": 3.0})
+    server = serve(**{**SLOW, "deals": 20_000, "page_ms": 12.0})
     whole = Lake(tmp_path / "whole", tmp_path / "home")
     began = time.monotonic()
     start(server, whole).communicate()

@@ -38,10 +38,10 @@ class Held:
 
 def hold(folder: Path, number: int, rows: pa.Table, closed: Sequence[tuple[int, int]]) -> None:
     """Write a batch; it is there as a whole or not at all."""
-    schema = rows.schema.with_metadata({CLOSED: json.dumps(list(closed))})
+    noted = rows.replace_schema_metadata({CLOSED: json.dumps(list(closed))})
     draft = folder / f"{number:05d}.draft"
-    with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        writer.write_table(rows.cast(schema))
+    with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_file(sink, noted.schema) as writer:
+        writer.write_table(noted)
     synced(draft)
     draft.rename(folder / f"{number:05d}{SUFFIX}")
 

@@ -153,6 +153,8 @@ class Schedule:
     def add(self, ask: Ask) -> None:
         """Read one more stream, or one that has ended once more for something else."""
         self.stats.setdefault(ask.stream.name, Stats())
+        if ask.done.pace:
+            self._pace.setdefault(ask.stream.method, ask.done.pace)
         self.active[ask.stream.name] = self._begin(ask, 0)
 
     def drop(self, name: str) -> None:

@@ -21,6 +21,7 @@ PATIENCE = 6  # times that a stretch may stay unanswered, without any progress, 
 MISSES = 0.01  # of the pages asked may be lost to stretches that turn out emptier than expected; then no more cuts
 BOLD = 0.04  # of the pages asked may be lost beyond ends for the sake of fewer requests
 SCOUT = 10  # pages of a chain while the first look at other stretches is still on its way
+KNOWN = 500  # rows of an earlier read that tell how dense the others lie
 STEADY = 0.15  # two guesses of density that differ by less let the rest be asked in one go
 
 
@@ -56,11 +57,13 @@ class Done:
     """Ids that have been read before: stretches (after, upto], rising and apart, and the rows that they had.
 
     below   ids up to here are not wanted at all
+    pace   seconds of the portal's work that a page took; 0 = unknown
     """
 
     closed: Closed = ()
     rows: int = 0
     below: int = 0
+    pace: float = 0.0
 
     @property
     def span(self) -> int:
@@ -76,8 +79,11 @@ def remaining(done: Done) -> list[Stretch]:
     density = done.rows / done.span if done.span else 0.0
     starts = [done.below, *(upto for _, upto in done.closed)]
     ends = [*(after for after, _ in done.closed), None]
+    known = done.rows >= KNOWN
     return [
-        Stretch(after, upto, density) for after, upto in zip(starts, ends, strict=True) if upto is None or after < upto
+        Stretch(after, upto, density, steady=known)
+        for after, upto in zip(starts, ends, strict=True)
+        if upto is None or after < upto
     ]
 
 
@@ -87,6 +93,7 @@ class Walk:
 
     newest   the highest id when the stream began; None where the portal does not tell
     last     the lowest id of the page of newest ids: up to there, pages are guessed
+    asker    the stretch with whose chain the newest id is being asked for
     wasted   pages asked beyond an end
     asked    pages asked
     misses   fresh stretches that were emptier than expected
@@ -100,6 +107,7 @@ class Walk:
     newest: int | None = None
     last: int | None = None
     begun: bool = False
+    asker: Stretch | None = None
     wasted: int = 0
     asked: int = 0
     misses: int = 0
@@ -136,10 +144,13 @@ class Walk:
         if self.begun:
             self._split(ways)
         idle = [stretch for stretch in self.stretches if not stretch.busy]
+        if self.asker is not None:  # how far an open stretch reaches will be known in a moment
+            idle = [stretch for stretch in idle if stretch.upto is not None]
         return [(stretch, self._pages(stretch)) for stretch in idle[: max(0, ways - busy)]]
 
     def send(self, stretch: Stretch, pages: int) -> Chain:
         """The chain to send for an idle stretch, which is busy from now on."""
+        self.asker = self.asker if self.begun else stretch
         stretch.busy, stretch.pages, self.begun = True, pages, True
         self.asked += pages
         return Chain(stretch.after, pages)
@@ -147,6 +158,7 @@ class Walk:
     def lost(self, stretch: Stretch) -> None:
         """A chain did not get through at all: the stretch is idle again."""
         stretch.busy = False
+        self.asker = None if stretch is self.asker else self.asker
 
     def settle(self, stretch: Stretch, chain: Chain, answers: Sequence[Answer]) -> tuple[list[Row], Closed]:
         """Take a chain's answers. Returns the rows to keep and the stretches of ids that are now closed.
@@ -158,6 +170,7 @@ class Walk:
     def use(self, stretch: Stretch, chain: Chain, read: Read) -> tuple[list[Row], Closed]:
         """The same, where the answers have been judged already."""
         stretch.busy, stretch.pages = False, chain.pages if read.rows else chain.pages // 2
+        self.asker = None if stretch is self.asker else self.asker
         self._learn(stretch, chain, read)
         closed = self._close(stretch, chain, read)
         rows = self._within(read, chain, closed)
@@ -273,7 +286,7 @@ class Walk:
         room = max(3, (int(self.asked * BOLD) - self.wasted) // len(self.stretches))
         bold = min(doubled, _share(most, stretch.steady), least + room)
         scouting = self.asked < MAX_COMMANDS and any(other.fresh for other in self.stretches)
-        uneven = max(SCOUT, self.asked // len(self.stretches)) if self.misses else MAX_COMMANDS
+        uneven = max(SCOUT, 4 * room) if self.misses else MAX_COMMANDS
         return min(SCOUT if scouting else MAX_COMMANDS, uneven, max(least, bold))
 
     def _split(self, ways: int) -> None:

@@ -140,7 +140,7 @@ class Job:
             return self.later
         if self.parent is not None:
             return Ask(found.stream, found.columns, held=self.held, parents=self.parents)
-        done = Done(self.earlier.closed, self.earlier.rows) if self.earlier else NOTHING
+        done = _done(self.earlier) if self.earlier else NOTHING
         done, proven = replace(done, below=self.after), not self.incremental
         held = {**self.held, **naming.held(self.staging.schema)} if self.staging else self.held
         key, since = self.selected.replication_key, self.since
@@ -266,8 +266,9 @@ class Job:
 
     def _staged(self, stats: Stats) -> Staging:
         if self.staging is None:
-            clock = (stats.started or self.clock).isoformat()
-            self.staging = self._begin(self.run_id, {**self._facts, "clock": clock}, spool=self.incremental)
+            clock, pace = (stats.started or self.clock).isoformat(), stats.portal_seconds / max(1, stats.commands)
+            facts = {**self._facts, "clock": clock, "pace": f"{pace:.4f}"}
+            self.staging = self._begin(self.run_id, facts, spool=self.incremental)
         return self.staging
 
     def _begin(self, run_id: str, facts: Mapping[str, str] | None, *, spool: bool | None = None) -> Staging:
@@ -326,6 +327,10 @@ class Job:
         elif bookmark is not None and counts.version is not None:
             report.bookmark = shown(bookmark.kind, bookmark.value)
         report.status = EMPTY if not self.incremental and not counts.rows else SUCCESS
+
+
+def _done(earlier: Unfinished) -> Done:
+    return Done(earlier.closed, earlier.rows, pace=float(earlier.facts.get("pace", 0)))
 
 
 def fingerprint(selected: Selected, probe: Probe, *, contacts: bool = False, parent: Found | None = None) -> str:
