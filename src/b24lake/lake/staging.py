@@ -4,7 +4,7 @@
         part-RUN-00000.parquet      a full read: written where the file will stay, so that a commit moves nothing
         _staging/RUN/parts.jsonl    one line per finished part, appended and synced when the part is on disk
         _staging/RUN/00000.parquet  an incremental read: only the source of a merge
-    _staging/RUN/read.json      what the read is about, so that another run can tell whether it may go on with it
+        _staging/RUN/read.json      what the read is about, so that another run can tell whether it may go on with it
         _staging/RUN/00012.held     rows that are in no part yet (`held`)
 
 A part that has no line does not exist. A run that dies leaves its folder behind: another one goes on with it
@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -228,8 +229,9 @@ class Staging:
         self._held.clear()
         part, self._open = self._open, None
         if part is not None:
-            part.writer.close()
-            part.sink.close()
+            for file in (part.writer, part.sink):
+                with suppress(OSError):  # a full disk, which is why the part is given up
+                    file.close()
 
     def _grow(self, schema: pa.Schema) -> None:
         if schema.equals(self._seen):

@@ -19,7 +19,7 @@ from b24lake.portal.replies import Answer, Timing
 
 BATCH = "batch"  # the gauge of a portal that bills the envelope instead of the methods inside
 UNKNOWN_REST = 1.5  # seconds between two looks at a block of which the portal does not say when it ends
-OVER = 0.02  # of the threshold, by which a method may pass it with its last request before a rest, or before its end
+OVER = 0.02  # of the threshold, by which a method may pass it with its last request before a rest
 FEELER = 0.05  # of the threshold may be asked after a reset, until an answer tells what has become free
 RESERVE = 2.0  # seconds of drain kept free: requests arrive later and closer together than they were sent
 _NEARLY = 0.9  # of the work that is booked: portals leave out very short commands
