@@ -178,6 +178,23 @@ def test_where_every_deal_is_refused_the_stream_is_locked(serve: Callable[..., S
     assert server.portal.counters.commands["crm.timeline.comment.list"] <= 250
 
 
+def test_deals_that_are_refused_for_once_keep_what_they_had(serve: Callable[..., Server], lake: Lake) -> None:
+    server = serve()
+    ids = deal_ids(server)[:4]
+    for deal in ids:
+        lay_comments(server, deal, 3)
+    sync(lake, server)
+    for deal in ids:
+        lay_comments(server, deal, 4)
+    server.portal.fault("no_access", method="crm.timeline.comment.list", next=2)
+    report = sync(lake, server, **SOON)
+    server.portal.mend()
+    assert (line(report, "deal_comments").rows_inserted, line(report, "deal_comments").rows_deleted) == (2, 0)
+    assert any("2 deals gave nothing" in note for note in report.notes)
+    sync(lake, server, full=True)
+    assert_equal(lake, server)
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import orjson
 import pyarrow as pa
 
@@ -247,12 +248,16 @@ class Job:
         return counts
 
     def _replaced(self, options: Options) -> Replaced | None:
-        """The records of which all rows were read, where this is a stream of children."""
+        """The records of which all rows were read, where this is a stream of children.
+
+        Those that were refused keep what they had: they may only be hidden. A full read tells.
+        """
         if self.parent is None:
             return None
         found, policy = self.selected.found, self._policy(options)
         column = next(one.name for one in found.columns if one.source == found.stream.parent_key)
-        return Replaced(column, pa.array(self.parents.ids), policy, self.started)
+        read = np.setdiff1d(self.parents.ids, self.parents.refused)
+        return Replaced(column, pa.array(read), policy, self.started)
 
     def _with_contacts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         if self.contacts is None:
