@@ -43,7 +43,7 @@ check: .venv/.dev ## lint, format, types, import arrows
 docs: .venv/.runtime ## write the pages about streams and their relations from the table of streams
 	@$(RUN) b24lake.streams.documentation docs
 
-bench: .venv/.dev ## speed, memory, limits: benchmarks/RESULTS.md (about a quarter of an hour)
+bench: .venv/.dev ## speed, memory, limits: benchmarks/RESULTS.md (about half an hour)
 	@$(RUN) benchmarks.full_read
 	@$(RUN) benchmarks.memory
 	@$(RUN) benchmarks.realistic
@@ -51,6 +51,7 @@ bench: .venv/.dev ## speed, memory, limits: benchmarks/RESULTS.md (about a quart
 	@$(RUN) benchmarks.portal_whole
 	@$(RUN) benchmarks.makespan
 	@$(RUN) benchmarks.plan
+	@$(RUN) benchmarks.lake
 
 lock: ## choose the newest versions again and write both lock files (needs uv)
 	@command -v "$(UV)" >/dev/null || { echo "make lock needs uv: pip install uv, or make lock UV=/path/to/uv"; exit 1; }

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from b24lake.lake.place import place
 from b24lake.sandbox import Portal, Server, Settings
+from object_store import BUCKET, ObjectStore
 from running import Lake, Ran, command, environment
 
 SMALL = {"deals": 260, "contacts": 120, "companies": 60, "leads": 110, "activities": 170, "products": 70, "users": 60}
@@ -31,6 +33,28 @@ def serve() -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "lake", tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    with ObjectStore() as store:
+        yield store
+
+
+@pytest.fixture
+def store(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    """A store that answers, and the environment variables that lead to it."""
+    for name, text in object_store.settings.items():
+        monkeypatch.setenv(name, text)
+    object_store.requests()
+    yield object_store
+    object_store.fault("")
+
+
+@pytest.fixture
+def far_lake(store: ObjectStore, tmp_path: Path) -> Lake:
+    """A lake in the store."""
+    return Lake(place(f"s3://{BUCKET}/{tmp_path.parent.name}/{tmp_path.name}"), tmp_path / "home")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from b24lake.lake.place import Place
 from b24lake.portal.webhook import parse
 from b24lake.sync.home import Home
 from b24lake.sync.options import Options
@@ -20,7 +21,7 @@ from b24lake.sync.run import sync
 class Lake:
     """A lake and a home of one test."""
 
-    path: Path
+    path: Place
     home: Path
 
     def sync(self, url: str, *streams: str, **options: Any) -> RunReport:

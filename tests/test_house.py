@@ -229,7 +229,23 @@ def test_help_lists_the_commands() -> None:
     command = [sys.executable, "-c", f"import sys; {SHOW_HELP}"]
     shown = subprocess.run(command, capture_output=True, check=False, text=True, cwd=HOUSE)
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert [name for name in ("check", "demo", "query", "sandbox", "streams", "sync") if name not in shown.stdout] == []
+    assert [
+        name
+        for name in (
+            "bookmark",
+            "check",
+            "demo",
+            "diff",
+            "history",
+            "query",
+            "restore",
+            "sandbox",
+            "streams",
+            "sync",
+            "vacuum",
+        )
+        if name not in shown.stdout
+    ] == []
 
 
 # --- locks ------------------------------------------------------------------------------------------------------------

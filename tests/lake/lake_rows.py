@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ from deltalake import DeltaTable
 
 from b24lake.lake.keys import Deletions
 from b24lake.lake.merging import commit_merge
+from b24lake.lake.place import Place
 from b24lake.lake.replacing import commit_full
 from b24lake.lake.staging import Staged, Staging
 from b24lake.lake.table import Bookmark, Commit, Counts, Owner, table_path
@@ -57,12 +57,12 @@ def with_columns(*fields: pa.Field, without: tuple[str, ...] = (), base: pa.Sche
 class Deals:
     """One table and the short way to write and read it."""
 
-    lake: Path
+    lake: Place
     owner: Owner = field(default_factory=lambda: Owner("portal-1", "deals", "sales", "bitrix24"))
     runs: int = 0
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Place:
         return table_path(self.lake, "raw", "bitrix24_deals")
 
     def stage(self, *batches: pa.Table, spool: bool = False, schema: pa.Schema | None = None) -> Staged:

@@ -104,7 +104,7 @@ def test_a_table_is_described_by_columns_properties_and_versions(deals: Deals) -
     told = [(each.version, each.run_id, each.inserted, each.updated, each.deleted) for each in details.versions]
     assert told == [
         (3, "run-3", 1, 1, 2),
-        (2, "run-2", 1, 1, None),
+        (2, "run-2", 1, 1, 0),
         (1, "run-1", None, None, None),
         (0, "run-1", 2, None, 0),
     ]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from lake_rows import Deals, rows
 
-from b24lake.lake.staging import STAGING, sweep
+from b24lake.lake.parts import STAGING
+from b24lake.lake.sweeping import sweep
 from b24lake.lake.table import bookmark, inspect
 
 ROWS = 3_000

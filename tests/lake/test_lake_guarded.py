@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 from lake_rows import Deals, rows
 
 from b24lake.errors import StreamError, UsageError
-from b24lake.lake.guarded import MEMORY_BYTES, MODULE, guarded_query
+from b24lake.lake.guarded import MEMORY_BYTES, MODULE, guarded_query, guarded_stream, preview
 from b24lake.lake.query import query
 
 GB = 1024**3
@@ -93,9 +94,10 @@ def test_time_is_limited(large: Path) -> None:
     assert children() == []
 
 
+LONG = "(SELECT ID, repeat(TITLE, {}) AS t FROM raw.bitrix24_deals)"
 HUNGRY = [
     "SELECT array_agg(repeat(a.TITLE, 1000)) FROM raw.bitrix24_deals a, raw.bitrix24_deals b",
-    "SELECT a.* FROM raw.bitrix24_deals a, raw.bitrix24_deals b ORDER BY a.TITLE || b.TITLE",
+    f"SELECT max(a.t || b.t) FROM {LONG.format(50_000)} a JOIN {LONG.format(50_000)} b ON a.ID = b.ID",
 ]
 
 
@@ -106,6 +108,61 @@ def test_memory_is_limited(large: Path, sql: str) -> None:
     assert children() == []
 
 
+MANY = "SELECT ID + 10000 * value AS n, repeat(TITLE, 150) AS t FROM raw.bitrix24_deals, generate_series(0, 49)"
+
+
+@pytest.mark.parametrize("limit", [None, 7])
+def test_what_does_not_fit_into_memory_is_sorted_on_disk(
+    large: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: int | None
+) -> None:
+    """400 MB are more than a sort may hold of 1 GB, which is a third."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    sql = f"SELECT n FROM ({MANY}) ORDER BY t DESC, n DESC"
+    found = guarded_query(large, sql, limit=limit, seconds=100, memory_bytes=GB)
+    titles = sorted(range(6_000), key=lambda number: f"deal {number}deal", reverse=True)
+    expected = [number + 10_000 * turn for number in titles for turn in reversed(range(50))]
+    assert found.column("n").to_pylist() == expected[:limit]
+    assert list(tmp_path.glob("b24lake-*")) == []
+
+
+def test_rows_can_be_read_as_they_come(large: Path) -> None:
+    sql = "SELECT value FROM generate_series(1, 1000000000000)"
+    with guarded_stream(large, sql, limit=None, seconds=60) as answer:
+        assert answer.schema.names == ["value"]
+        assert sum(next(answer.batches).num_rows for _ in range(3)) > 0
+        assert len(children()) == 1
+    assert children() == []
+
+
+def test_a_fault_among_the_rows_is_told_where_they_are_read(large: Path) -> None:
+    sql = "SELECT 1 / (value - 500000) AS x FROM generate_series(1, 1000000)"
+    with (
+        guarded_stream(large, sql, limit=None, seconds=60) as answer,
+        pytest.raises(UsageError, match="Divide by zero"),
+    ):
+        for _ in answer.batches:
+            pass
+
+
+def test_time_also_ends_an_answer_that_is_being_read(large: Path) -> None:
+    sql = "SELECT value FROM generate_series(1, 1000000000000)"
+    with (
+        guarded_stream(large, sql, limit=None, seconds=2) as answer,
+        pytest.raises(UsageError, match="stopped after 2 seconds"),
+    ):
+        for _ in answer.batches:
+            pass
+
+
+def test_a_preview_is_some_rows_with_what_their_columns_mean(large: Path) -> None:
+    found = preview(large, "raw.bitrix24_deals", limit=5)
+    assert found.num_rows == 5
+    assert found.schema.field("TITLE").metadata == {b"comment": b"Title"}
+    assert preview(large, "raw.bitrix24_deals").num_rows == 100
+    with pytest.raises(UsageError, match="no table"):
+        preview(large, 'raw."; DROP TABLE x')
+
+
 def test_the_usual_query_needs_far_less_memory_than_it_may_have(large: Path) -> None:
     sql = "SELECT TITLE, sum(SUM) AS s FROM raw.bitrix24_deals GROUP BY TITLE ORDER BY s, TITLE"
     assert guarded_query(large, sql, limit=10, memory_bytes=MEMORY_BYTES // 8).num_rows == 10
@@ -114,7 +171,7 @@ def test_the_usual_query_needs_far_less_memory_than_it_may_have(large: Path) -> 
 def test_the_child_does_not_outlive_its_parent(large: Path) -> None:
     program = "import sys; from pathlib import Path; from b24lake.lake.guarded import guarded_query as q;"
     program += f" q(Path({json.dumps(str(large))}), {json.dumps(ENDLESS)}, limit=5)"
-    with subprocess.Popen([sys.executable, "-c", program]) as parent:
+    with subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(large)}) as parent:
         child = _child_of(parent.pid)
         parent.kill()
     assert psutil.wait_procs([child], timeout=5)[1] == []

@@ -13,7 +13,7 @@ from lake_rows import NOON, Deals, rows, with_columns
 from b24lake.errors import StreamError
 from b24lake.lake import merging
 from b24lake.lake.evolution import Change
-from b24lake.lake.staging import STAGING
+from b24lake.lake.parts import STAGING
 from b24lake.lake.table import bookmark
 
 HOUR = timedelta(hours=1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta
+from datetime import time as dtime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars
@@ -13,7 +15,8 @@ import pytest
 from lake_rows import NOON, SCHEMA, STAMP, Deals, rows, with_columns
 
 from b24lake.errors import UsageError
-from b24lake.lake.query import query, stream
+from b24lake.lake.columns import comment, type_name
+from b24lake.lake.query import Means, query, stream
 
 
 @pytest.fixture
@@ -176,3 +179,123 @@ def test_a_filter_on_the_replication_key_skips_nothing_it_needs(deals: Deals) ->
     scan = polars.scan_delta(str(deals.path)).filter(polars.col("CHANGED") >= late)
     assert scan.collect()["ID"].to_list() == [2]
     assert pa.schema(deals.delta().schema()).field("CHANGED").type == STAMP
+
+
+# --- time travel ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def travelled(deals: Deals) -> Deals:
+    """Version 1 has rows 1 to 3 (its log begins with 0), the newest has another title of 2, and row 4."""
+    deals.full(rows([1, 2, 3]))
+    deals.merge(rows([2], title="new", run=1), rows([4], run=1))
+    return deals
+
+
+def counts(deals: Deals, sql: str) -> list[Any]:
+    first, last = 1, deals.delta().version()
+    text = sql.format(first=first, last=last, deals="raw.bitrix24_deals")
+    return [tuple(row.values()) for row in query(deals.lake, text).to_pylist()]
+
+
+TRAVELS = [
+    ("SELECT count(*) FROM {deals} VERSION AS OF {first}", [(3,)]),
+    ("SELECT count(*) FROM {deals} FOR VERSION AS OF '{last}'", [(4,)]),
+    ("SELECT count(*) FROM {deals} TIMESTAMP AS OF '2100-01-01'", [(4,)]),
+    ("SELECT count(*) FROM {deals}", [(4,)]),
+    (
+        "SELECT d.ID, d.TITLE, t.TITLE FROM {deals} VERSION AS OF {first} AS t"
+        " JOIN {deals} d ON t.ID = d.ID WHERE t.TITLE <> d.TITLE",
+        [(2, "new 2", "deal 2")],
+    ),
+    ("SELECT bitrix24_deals.ID FROM {deals} VERSION AS OF {first} WHERE bitrix24_deals.ID = 3", [(3,)]),
+    ("SELECT ID FROM {deals} EXCEPT SELECT ID FROM {deals} VERSION AS OF {first}", [(4,)]),
+    (
+        "WITH old AS (SELECT * FROM {deals} VERSION AS OF {first}) SELECT count(*), max(TITLE) FROM old",
+        [(3, "deal 3")],
+    ),
+    ("SELECT (SELECT count(*) FROM {deals} VERSION AS OF {first}) - (SELECT count(*) FROM {deals}) AS n", [(-1,)]),
+]
+
+
+@pytest.mark.parametrize(("sql", "expected"), TRAVELS)
+def test_a_table_can_be_read_as_of_a_version_or_time(travelled: Deals, sql: str, expected: list[Any]) -> None:
+    assert counts(travelled, sql) == expected
+
+
+def test_a_version_keeps_its_own_columns(deals: Deals) -> None:
+    deals.full(rows([1]))
+    before = deals.delta().version()
+    deals.merge(rows([1], schema=with_columns(pa.field("CITY", pa.string())), CITY="Perm"))
+    assert "CITY" in query(deals.lake, "SELECT * FROM raw.bitrix24_deals").column_names
+    old = query(deals.lake, f"SELECT * FROM raw.bitrix24_deals VERSION AS OF {before}")
+    assert "CITY" not in old.column_names
+
+
+NO_VERSIONS = [
+    ("VERSION AS OF 99", r"There is no version 99 of raw\.bitrix24_deals.*its log knows 0 to .*b24lake history"),
+    ("TIMESTAMP AS OF '2001-01-01'", r"does not go back to 2001-01-01.*it begins with version 0"),
+    ("TIMESTAMP AS OF 'yesterday'", r"'yesterday' is neither a version nor a time"),
+]
+
+
+@pytest.mark.parametrize(("at", "said"), NO_VERSIONS)
+def test_a_version_that_is_not_there(travelled: Deals, at: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        query(travelled.lake, f"SELECT * FROM raw.bitrix24_deals {at}")
+
+
+def test_a_version_whose_files_are_gone(travelled: Deals) -> None:
+    sql = "SELECT ID FROM raw.bitrix24_deals VERSION AS OF 1"
+    assert query(travelled.lake, sql).num_rows == 3
+    table = travelled.delta()
+    table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    with pytest.raises(UsageError, match=r"Version 1 of .* cannot be read any more.*choose one that can"):
+        query(travelled.lake, sql)
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+VALUES = [
+    ("TIMESTAMP '2026-01-02T03:04:05Z'", pa.timestamp("us"), datetime(2026, 1, 2, 3, 4, 5)),
+    ("make_array(TIMESTAMP '2026-01-02T00:00:00Z')", pa.list_(pa.timestamp("us")), [datetime(2026, 1, 2)]),
+    ("TIMESTAMP '2026-01-02' - TIMESTAMP '2026-01-01'", pa.duration("us"), timedelta(days=1)),
+    ("TIME '10:00:00'", pa.time64("us"), dtime(10)),
+    ("CAST(1.5 AS DECIMAL(38, 9))", pa.decimal128(38, 9), Decimal("1.5")),
+    ("arrow_cast('a', 'Dictionary(Int32, Utf8)')", pa.string(), "a"),
+    ("arrow_cast('a', 'LargeUtf8')", pa.string(), "a"),
+    ("map(['a'], [1])", pa.map_(pa.string(), pa.int64()), [("a", 1)]),
+    ("NULL", pa.null(), None),
+]
+
+
+@pytest.mark.parametrize(("sql", "kind", "value"), VALUES)
+def test_types_are_those_that_every_reader_knows(lake: Path, sql: str, kind: pa.DataType, value: object) -> None:
+    found = query(lake, f"SELECT {sql} AS a")
+    assert type_name(found.schema.field("a").type) == type_name(kind)
+    assert found.to_pylist() == [{"a": value}]
+
+
+def test_the_present_moment_has_no_nanoseconds(lake: Path) -> None:
+    assert query(lake, "SELECT now() AS a, make_array(now()) AS b").to_pylist()[0]["a"].microsecond >= 0
+
+
+def test_columns_of_one_name_are_told_apart(lake: Path) -> None:
+    sql = 'SELECT a.ID, b.ID, 3 AS "ID_2", c.ID FROM {0} a JOIN {0} b ON a.ID = b.ID JOIN {0} c ON a.ID = c.ID LIMIT 1'
+    found = query(lake, sql.format("raw.bitrix24_deals"))
+    assert found.column_names == ["ID", "ID_3", "ID_2", "ID_4"]
+    assert found.column("ID_3").to_pylist() == found.column("ID").to_pylist()
+
+
+def test_columns_keep_their_comments(lake: Path) -> None:
+    found = query(lake, "SELECT TITLE, ID + 1 AS n FROM raw.bitrix24_deals")
+    assert [comment(each) for each in found.schema] == ["Title", ""]
+
+
+def test_too_little_memory_is_told_and_frugality_helps(deals: Deals, tmp_path: Path) -> None:
+    deals.full(rows(range(6_000)))
+    many = "SELECT ID, repeat(TITLE, 50) AS t FROM raw.bitrix24_deals, generate_series(0, 49)"
+    sql = f"SELECT ID FROM ({many}) ORDER BY t"
+    with pytest.raises(MemoryError, match="Resources exhausted"):
+        stream(deals.lake, sql, Means(64 * 1024**2, tmp_path)).read_all()
+    assert stream(deals.lake, sql, Means(64 * 1024**2, tmp_path, frugal=True)).read_all().num_rows == 300_000

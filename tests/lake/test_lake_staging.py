@@ -16,8 +16,10 @@ from b24lake.errors import StopError, StreamError
 from b24lake.lake import staging as staging_module
 from b24lake.lake.keys import Deletions
 from b24lake.lake.merging import commit_merge
+from b24lake.lake.parts import STAGING
 from b24lake.lake.replacing import commit_full
-from b24lake.lake.staging import STAGING, Staging, forget, sweep
+from b24lake.lake.staging import Staging
+from b24lake.lake.sweeping import forget, sweep
 from b24lake.lake.unfinished import unfinished
 
 
@@ -214,7 +216,7 @@ def test_sweep_spares_files_of_every_version(deals: Deals) -> None:
     for number in (1, 2):
         staged = deals.stage(rows([number]))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("b24lake.lake.replacing.forget", lambda *_: None)
+            patch.setattr("b24lake.lake.replacing.tidy", lambda *_: None)
             commit_full(deals.path, deals.owner, staged, deals.commit())
     assert list(unfinished(deals.path)) == ["run-1", "run-2"]
     assert sweep(deals.path) == ("run-1", "run-2")
@@ -239,7 +241,7 @@ def test_a_full_disk_ends_the_run(deals: Deals, monkeypatch: pytest.MonkeyPatch)
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(staging_module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     staging = started(deals)
     staging.add(rows([1]))
     with pytest.raises(StopError, match="No space left on device"):

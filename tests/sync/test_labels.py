@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +9,7 @@ import deltalake
 import duckdb
 import pyarrow as pa
 import pytest
+from portal_labels import truth
 
 from b24lake.sandbox import Server
 from running import Lake
@@ -28,14 +26,6 @@ WHERE f.type IN ('user', 'employee')
 """
 ENTITIES = [("deals", "deal_fields", "ID"), ("leads", "lead_fields", "ID"), ("contacts", "contact_fields", "ID")]
 ENTITIES += [(f"spa_{number}", f"spa_fields_{number}", "id") for number in (128, 156, 1032)]
-
-
-def ask(server: Server, method: str, **params: Any) -> Any:
-    request = urllib.request.Request(
-        server.url + method, json.dumps(params).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)["result"]
 
 
 def opened(lake: Lake, stream: str) -> pa.Table:
@@ -64,51 +54,6 @@ def _label(field: str, *, many: bool) -> str:
     if many:
         return f"[map_extract({known}, CAST(each AS VARCHAR))[1] for each in {value}]"
     return f"map_extract({known}, CAST({value} AS VARCHAR))[1]"
-
-
-def truth(server: Server, entity: str) -> dict[int, dict[str, Any]]:
-    """The same from the portal itself, by hand: raw rows, descriptors, directories."""
-    described, rows, key = raw(server, entity)
-    known = {(row["ENTITY_ID"], row["STATUS_ID"]): row["NAME"] for row in ask(server, "crm.status.list")}
-    users = {row["ID"]: " ".join(filter(None, (row["NAME"], row["LAST_NAME"]))) for row in server.portal.truth("users")}
-
-    def label(descriptor: dict[str, Any], value: Any) -> Any:
-        if isinstance(value, list):
-            return [label(descriptor, each) for each in value] or None
-        if not value:
-            return None
-        if descriptor["type"] == "enumeration":
-            return {item["ID"]: item["VALUE"] for item in descriptor["items"]}[str(value)]
-        if descriptor["type"] in {"user", "employee"}:
-            return users.get(str(value))
-        return known[(dictionary(descriptor["statusType"], str(value)), str(value))]
-
-    labelled = {
-        name: one for name, one in described.items() if one["type"] in {"enumeration", "user", "employee", "crm_status"}
-    }
-    return {int(row[key]): {name: label(one, row.get(name)) for name, one in labelled.items()} for row in rows}
-
-
-def raw(server: Server, entity: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
-    if not entity.startswith("spa_"):
-        return ask(server, f"crm.{entity[:-1]}.fields"), list(server.portal.truth(entity)), "ID"
-    asked = {"entityTypeId": int(entity[4:]), "useOriginalUfNames": "Y"}
-    rows: list[dict[str, Any]] = []
-    while page := ask(server, "crm.item.list", **asked, select=["*", "UF_*"], start=len(rows))["items"]:
-        rows += page
-        if len(page) < 50:
-            break
-    return ask(server, "crm.item.fields", **asked)["fields"], rows, "id"
-
-
-def dictionary(status_type: str, stage: str) -> str:
-    """Where a status is explained: stages of another funnel than the first say its number (`C7:NEW`, `DT128_9:NEW`)."""
-    funnel = re.match(r"(?:C|DT\d+_)(\d+):", stage)
-    return (
-        re.sub(r"_\d+$", "", status_type) + (f"_{funnel[1]}" if funnel else "")
-        if "STAGE" in status_type
-        else status_type
-    )
 
 
 @pytest.mark.parametrize(("entity", "fields", "key"), ENTITIES)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +20,7 @@ from b24lake.portal.webhook import Webhook
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from b24lake.lake.place import Place
     from b24lake.sync.home import Home
 
 CANCELED_CODE = 130
@@ -47,9 +50,12 @@ HomeDir = Annotated[
     ),
 ]
 LakeDir = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--lake", help="Where the tables are. [default: HOME/lake]", envvar="B24LAKE_LAKE", show_default=False
+        "--lake",
+        help="Where the tables are: a folder, or s3://BUCKET/PREFIX. [default: HOME/lake]",
+        envvar="B24LAKE_LAKE",
+        show_default=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
@@ -68,6 +74,12 @@ DealProducts = Annotated[
 DealCategories = Annotated[
     str, typer.Option(help="Funnels whose deals are read, as 1,2. [default: all]", show_default=False)
 ]
+TableNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--table", help="STREAM=NAME: another name for its table. [default: prefix + stream]", show_default=False
+    ),
+]
 CallsLookBack = Annotated[str, typer.Option(help="What calls have instead of the overlap: their rows change later.")]
 
 
@@ -78,9 +90,24 @@ def home(path: Path | None) -> Home:
     return Home((path or Path("~/.b24lake")).expanduser())
 
 
-def lake(path: Path | None, home_dir: Path | None) -> Path:
-    """The lake of this call."""
-    return path.expanduser() if path else home(home_dir).path / "lake"
+def lake(where: str | Path | None, home_dir: Path | None) -> Place:
+    """The lake of this call. Raises UsageError where it cannot be there, StopError where a store does not answer."""
+    from b24lake.lake.place import place, reached
+
+    return reached(place(where)) if where else home(home_dir).path / "lake"
+
+
+@contextmanager
+def table_lock(path: Place, home_dir: Path | None) -> Iterator[str]:
+    """Keep runs and other commands off a table meanwhile; gives an id for what is written, as a run has one.
+
+    Raises StopError that says who holds the table.
+    """
+    from b24lake.sync.home import lock_name
+
+    command = sys.argv[1] if len(sys.argv) > 1 else "b24lake"
+    with home(home_dir).ready().lock(f"table-{lock_name(path)}", f"the table {path.parent.name}.{path.name}"):
+        yield f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{command}"
 
 
 def webhook(url: str | None, file: Path | None, *, allow_http: bool) -> Webhook:
@@ -165,6 +192,14 @@ def _plain(value: Any) -> Any:
         near = float(value)
         return near if Decimal(repr(near)) == value else str(value)
     return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def done(said: str, document: Any, *, json: bool) -> None:
+    """What a command has done: one line, or with `--json` a document."""
+    if json:
+        print_json(document)
+    else:
+        typer.echo(said)
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -50,7 +50,7 @@ def demo(
     from b24lake.sync.run import Progress, sync
 
     place = Path(tempfile.mkdtemp(prefix="b24lake-demo-"))
-    folder = lake.expanduser() if lake else place / "lake"
+    folder = common.lake(lake or place / "lake", None)
     portal, progress = Portal(Settings(deals=deals)), Progress()
     with Server(portal) as server, watch(progress):
         webhook = common.webhook(server.url, None, allow_http=False)

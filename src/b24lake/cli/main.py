@@ -13,7 +13,22 @@ from typing import Annotated
 import typer
 
 from b24lake import __version__
-from b24lake.cli import check, demo, plan, query, sandbox, streams, sync, tables
+from b24lake.cli import (
+    bookmark,
+    check,
+    demo,
+    export,
+    history,
+    layers,
+    plan,
+    query,
+    retention,
+    sandbox,
+    streams,
+    sync,
+    table,
+    tables,
+)
 from b24lake.cli.common import CANCELED_CODE, fail, print_json
 from b24lake.errors import B24LakeError
 from b24lake.portal.webhook import mask
@@ -26,7 +41,23 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (check, streams, plan, sync, tables, query, sandbox, demo):
+_COMMANDS = (
+    check,
+    streams,
+    plan,
+    sync,
+    tables,
+    history,
+    query,
+    export,
+    bookmark,
+    retention,
+    table,
+    layers,
+    sandbox,
+    demo,
+)
+for module in _COMMANDS:
     module.register(app)
 
 
@@ -54,14 +85,15 @@ def main() -> None:
     """Run the command line; a failure is one clear message and an exit code, never a traceback of a known cause."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    code = _run()
+    code = run()
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads that still wait for a portal must not hold up the end
 
 
-def _run() -> int:
+def run() -> int:
+    """Run the command that `sys.argv` holds. Returns the exit code."""
     try:
         app()
     except SystemExit as end:

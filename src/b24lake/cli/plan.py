@@ -19,6 +19,7 @@ from b24lake.cli.common import (
     Json,
     LakeDir,
     PortalPlan,
+    TableNames,
     Url,
     WebhookFile,
 )
@@ -45,6 +46,7 @@ def plan(
     ),
     layer: Annotated[str, typer.Option(help="Layer of the tables.")] = "raw",
     prefix: Annotated[str, typer.Option(help="What the tables' names begin with.")] = "bitrix24_",
+    table: TableNames = None,
     sync_type: Annotated[
         list[str] | None, typer.Option(help="STREAM=INCREMENTAL or STREAM=FULL_TABLE.", show_default=False)
     ] = None,
@@ -78,6 +80,7 @@ def plan(
         full=full,
         layer=layer,
         prefix=prefix,
+        tables=common.pairs(table or [], "--table"),
         sync_types=common.pairs(sync_type or [], "--sync-type"),
         replication_keys=common.pairs(replication_key or [], "--replication-key"),
         deal_contacts=deal_contacts,

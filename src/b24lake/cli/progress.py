@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from b24lake.cli.common import console
 from b24lake.cli.plan import in_words
+from b24lake.lake.place import Place
 from b24lake.reading.children import ChildrenTask
 from b24lake.reading.paging import PAGE
 from b24lake.reading.plan import Left, remaining
@@ -134,7 +134,7 @@ def _state(line: StreamReport, stats: Stats) -> str:
     return f"rests {rest:.0f} s until {datetime.fromtimestamp(stats.resting_until):%H:%M:%S}: operating time"
 
 
-def closing(report: RunReport, lake: Path) -> None:
+def closing(report: RunReport, lake: Place) -> None:
     """What the run did, as a table on stdout."""
     terminal = console()
     table = _table("table", "state", "rows", "new", "changed", "gone", "pages", "portal s")

@@ -20,6 +20,7 @@ from b24lake.cli.common import (
     Json,
     LakeDir,
     PortalPlan,
+    TableNames,
     Url,
     WebhookFile,
 )
@@ -52,8 +53,14 @@ def sync(
     stream: Annotated[list[str] | None, typer.Option("--stream", "-s", help=_STREAM, show_default=False)] = None,
     full: Annotated[bool, typer.Option("--full", help="Read everything, also what INCREMENTAL would skip.")] = False,
     layer: Annotated[str, typer.Option(help="Layer of the tables.")] = "raw",
-    folder: Annotated[str, typer.Option(help="Folder of the tables in the catalog.")] = "bitrix24",
+    folder: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder of the tables in the catalog. [default: as it is, bitrix24 for new ones]", show_default=False
+        ),
+    ] = None,
     prefix: Annotated[str, typer.Option(help="What the tables' names begin with.")] = "bitrix24_",
+    table: TableNames = None,
     sync_type: Annotated[
         list[str] | None, typer.Option(help="STREAM=INCREMENTAL or STREAM=FULL_TABLE.", show_default=False)
     ] = None,
@@ -93,6 +100,7 @@ def sync(
         layer=layer,
         folder=folder,
         prefix=prefix,
+        tables=common.pairs(table or [], "--table"),
         sync_types=common.pairs(sync_type or [], "--sync-type"),
         replication_keys=common.pairs(replication_key or [], "--replication-key"),
         deleted=deleted.value,

@@ -6,8 +6,23 @@ keys       what two versions differ in, and the guard against losing too much
 replacing  commit_full: they become all there is
 differing  which of them are not as they were
 merging    commit_merge: they are merged on the key
+rewriting  which files of a table change by that, and what is in them then
 evolution  what a changed schema does to a table
+log        what a table's log says of files and bookmarks
+versions   the versions of a table, and which of them can be read
+comparing  what became of the rows from one version to another
+restoring  an earlier version becomes the newest one
+bookmarks  where the next incremental read begins, seen and set by hand
+retention  how long versions are kept
+compacting small files become larger ones
 catalog    what is in a lake
-query      SQL over it, in this process
+layers     its layers
+moving     a table as a whole: described, grouped, moved, renamed, deleted
+readable   labels beside ids: the SELECT of a readable view
+views      the readable views of a lake
+statement  SQL taken apart: which tables, as of when, and that it only reads
+query      SQL over a lake, in this process
 guarded    SQL over it in a process that can be stopped, with limits of time and memory
+texts      columns as text, for CSV and JSON
+exporting  rows as a file
 """

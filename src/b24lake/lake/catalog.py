@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from deltalake import DeltaTable
 
 from b24lake.errors import StreamError, UsageError
 from b24lake.lake.columns import comment, type_name
 from b24lake.lake.files import open_table, storage_errors
-from b24lake.lake.table import MARK, TableState, state_of
-
-_METRICS = {"inserted": "num_target_rows_inserted", "updated": "num_target_rows_updated"}
+from b24lake.lake.place import Place, at_once
+from b24lake.lake.readable import has_view
+from b24lake.lake.table import TableState, state_of
+from b24lake.lake.versions import VersionInfo, as_of, history, newest
 
 
 @dataclass(frozen=True)
 class TableInfo:
     """One line of the catalog.
 
+    kind          a table, or the readable view of one (`views`); has_view: there is one of this table
+    description   of the table; "" where it has none
     folder, source, stream, portal   "" where the table was not made by b24lake
     rows          None where the log does not tell
     committed_at  when its last version was written, in UTC
@@ -42,6 +44,9 @@ class TableInfo:
     committed_at: datetime | None = None
     run_id: str = ""
     error: str = ""
+    description: str = ""
+    kind: Literal["table", "view"] = "table"
+    has_view: bool = False
 
     @property
     def sql_name(self) -> str:
@@ -60,23 +65,6 @@ class ColumnInfo:
 
 
 @dataclass(frozen=True)
-class VersionInfo:
-    """A version that the log still knows; counts are None where its commit did not tell.
-
-    metadata   what b24lake wrote into the commit, without the prefix: run, sync_type, rows_read, changes (JSON) …
-    """
-
-    version: int
-    at: datetime
-    operation: str
-    run_id: str
-    inserted: int | None
-    updated: int | None
-    deleted: int | None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class TableDetails:
     """Everything `show` tells of a table; versions begin with the newest."""
 
@@ -86,28 +74,34 @@ class TableDetails:
     versions: tuple[VersionInfo, ...]
 
 
-def tables(lake: Path) -> tuple[TableInfo, ...]:
+def tables(lake: Place) -> tuple[TableInfo, ...]:
     """All tables of all layers, by name. One that cannot be read is listed with its error; no lake has no tables.
 
     Raises UsageError where the lake is a file.
     """
-    return tuple(_info_or_error(path) for path in _table_folders(lake))
+    return tuple(at_once(lake, _info_or_error, table_folders(lake)))
 
 
-def describe(lake: Path, name: str) -> TableDetails:
-    """A table's columns, properties and versions. Raises as `find`, and StreamError where the table is broken."""
+def describe(lake: Place, name: str, at: str | None = None) -> TableDetails:
+    """A table's columns, properties and versions; as they were at a version or time (`as_of`) if `at` is given.
+
+    Raises as `find` and `as_of`, and StreamError where the table is broken.
+    """
     path = find(lake, name)
     table = opened(path)
+    if at is not None:
+        then = as_of(history(path, table), at, f"{path.parent.name}.{path.name}")
+        with storage_errors(path):
+            table.load_as_version(then.version)
     with storage_errors(path):
         state = state_of(path, table)
         columns = (ColumnInfo(each.name, type_name(each.type), comment(each), each.nullable) for each in state.schema)
-        versions = tuple(_version(entry) for entry in table.history())
-        return TableDetails(_info(table, state), tuple(columns), state.properties, versions)
+        return TableDetails(_info(table, state), tuple(columns), state.properties, history(path, table))
 
 
-def find(lake: Path, name: str) -> Path:
+def find(lake: Place, name: str) -> Place:
     """The folder of `layer.table`, or of `table` where one layer has it. Raises UsageError with the nearest names."""
-    known = {f"{path.parent.name}.{path.name}": path for path in _table_folders(lake)}
+    known = {f"{path.parent.name}.{path.name}": path for path in table_folders(lake)}
     fitting = [path for sql_name, path in known.items() if name in {sql_name, path.name}]
     if len(fitting) == 1:
         return fitting[0]
@@ -121,25 +115,24 @@ def find(lake: Path, name: str) -> Path:
     )
 
 
-def _nearest(name: str, known: Mapping[str, Path]) -> str:
+def _nearest(name: str, known: Mapping[str, Place]) -> str:
     names = {path.name: sql_name for sql_name, path in known.items()} | {each: each for each in known}
     near = dict.fromkeys(names[each] for each in get_close_matches(name, names, n=4, cutoff=0.5))
     return f"did you mean {' or '.join(near)}?" if near else "`b24lake tables` lists what there is"
 
 
-def _table_folders(lake: Path) -> list[Path]:
+def table_folders(lake: Place) -> list[Place]:
     """Folders with a Delta log, two levels below the lake, in the order of their names.
 
     Raises UsageError where the lake is a file.
     """
     if lake.exists() and not lake.is_dir():
         raise UsageError(f"The lake {lake} is not a folder", why="it is a file", fix="name a folder with --lake")
-    return sorted(
-        log.parent for log in lake.glob("*/*/_delta_log") if not log.parent.parent.name.startswith((".", "_"))
-    )
+    found = [log.parent for log in lake.glob("*/*/_delta_log")]
+    return sorted((each for each in found if not each.parent.name.startswith((".", "_"))), key=str)
 
 
-def opened(path: Path) -> DeltaTable:
+def opened(path: Place) -> DeltaTable:
     """The Delta table in a folder that has a log. Raises StreamError where the log holds no version."""
     table = open_table(path)
     if table is None:
@@ -151,7 +144,7 @@ def opened(path: Path) -> DeltaTable:
     return table
 
 
-def _info_or_error(path: Path) -> TableInfo:
+def _info_or_error(path: Place) -> TableInfo:
     try:
         table = opened(path)
         with storage_errors(path):
@@ -161,7 +154,7 @@ def _info_or_error(path: Path) -> TableInfo:
 
 
 def _info(table: DeltaTable, state: TableState) -> TableInfo:
-    last = next(iter(table.history(1)), {})
+    last = newest(state.path, table)
     return TableInfo(
         layer=state.path.parent.name,
         name=state.path.name,
@@ -172,29 +165,8 @@ def _info(table: DeltaTable, state: TableState) -> TableInfo:
         rows=state.rows,
         bytes=state.bytes,
         version=state.version,
-        committed_at=_moment(last["timestamp"]) if "timestamp" in last else None,
-        run_id=str(last.get(f"{MARK}run", "")),
+        committed_at=last.at if last else None,
+        run_id=last.run_id if last else "",
+        description=table.metadata().description or "",
+        has_view=has_view(state.properties),
     )
-
-
-def _version(entry: Mapping[str, Any]) -> VersionInfo:
-    told = {name.removeprefix(MARK): str(value) for name, value in entry.items() if name.startswith(MARK)}
-    metrics = entry.get("operationMetrics") or {}
-    counts = {
-        what: int(told.get(f"rows_{what}", metrics.get(_METRICS.get(what, ""), -1)))
-        for what in ("inserted", "updated", "deleted")
-    }
-    return VersionInfo(
-        version=entry["version"],
-        at=_moment(entry["timestamp"]),
-        operation=entry.get("operation", ""),
-        run_id=told.get("run", ""),
-        inserted=None if counts["inserted"] < 0 else counts["inserted"],
-        updated=None if counts["updated"] < 0 else counts["updated"],
-        deleted=None if counts["deleted"] < 0 else counts["deleted"],
-        metadata=told,
-    )
-
-
-def _moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

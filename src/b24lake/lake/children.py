@@ -1,29 +1,24 @@
 """Rows that belong to records of another table, read anew record by record: which of the old ones go.
 
-Delta has no overwrite by record, so the rows that did not come again are found by their keys in the files of the last
-version, and go in the merge that brings the others: the source of it has them beside the rows that came, marked.
+Delta has no overwrite by record, so the keys of the rows that did not come again are looked up in the files of the last
+version; the rows go in the merge that brings the others.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
-from deltalake.table import TableMerger
 
-from b24lake.lake.columns import DELETED_AT, SYNCED_AT, UTC_MICROS, quoted
+from b24lake.lake.columns import DELETED_AT, UTC_MICROS
 from b24lake.lake.files import live_files
 from b24lake.lake.keys import Policy
+from b24lake.lake.place import Place
 from b24lake.lake.staging import Staged, read_column
 from b24lake.lake.table import schema_of
-
-GOES = "__b24lake_goes"
-"""Column of a merge's source: the row of the table with this key goes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +41,7 @@ class Replaced:
         return self.at or datetime.now(UTC)
 
 
-def gone(path: Path, table: DeltaTable, staged: Staged, key: str, replaced: Replaced) -> pa.Array:
+def gone(path: Place, table: DeltaTable, staged: Staged, key: str, replaced: Replaced) -> pa.Array:
     """Keys of the table's rows that belong to the records, but are not among the staged ones.
 
     Two columns are read, file by file. Rows that are marked as deleted already do not count where the policy marks.
@@ -64,7 +59,7 @@ def gone(path: Path, table: DeltaTable, staged: Staged, key: str, replaced: Repl
 
 
 def _gone(
-    file: Path, schema: pa.Schema, key: str, came: pa.Array, replaced: Replaced, records: pa.Array
+    file: Place, schema: pa.Schema, key: str, came: pa.Array, replaced: Replaced, records: pa.Array
 ) -> pa.ChunkedArray:
     owners = read_column(file, replaced.column, records.type)
     theirs = pc.is_in(owners, value_set=records)
@@ -74,26 +69,3 @@ def _gone(
         theirs = pc.and_(theirs, pc.is_null(read_column(file, DELETED_AT, UTC_MICROS)))
     keys = read_column(file, key, came.type).filter(theirs)
     return keys.filter(pc.invert(pc.is_in(keys, value_set=came)))
-
-
-def with_gone(rows: pa.Table, key: str, keys: pa.Array, moment: datetime) -> pa.Table:
-    """The rows of a merge's source, and one marked row for each key that goes; it has the key and the time alone."""
-    rows = rows.append_column(GOES, pa.repeat(pa.scalar(False), rows.num_rows))
-    times = pa.repeat(pa.scalar(moment, UTC_MICROS), len(keys))
-    given = {key: keys, SYNCED_AT: times, DELETED_AT: times, GOES: pa.repeat(pa.scalar(True), len(keys))}
-    columns = [given[each.name] if each.name in given else pa.nulls(len(keys), each.type) for each in rows.schema]
-    return pa.concat_tables([rows, pa.table(columns, schema=rows.schema)])
-
-
-def taken_away(merger: TableMerger, columns: list[str], policy: Policy) -> TableMerger:
-    """The merge, with what it does to rows that go."""
-    if policy == "remove":
-        return merger.when_matched_delete(predicate=f"s.{quoted(GOES)}")
-    told = {name: f"s.{quoted(name)}" for name in (DELETED_AT, SYNCED_AT) if name in columns}
-    return merger.when_matched_update(updates=told, predicate=f"s.{quoted(GOES)}")
-
-
-def counted(metrics: dict[str, Any], keys: int, policy: Policy) -> tuple[int, int]:
-    """Rows updated and rows that went, of a merge in which so many keys were to go."""
-    updated, deleted = metrics["num_target_rows_updated"], metrics["num_target_rows_deleted"]
-    return (updated, deleted) if policy == "remove" else (updated - keys, keys)

@@ -65,7 +65,7 @@ def type_name(kind: pa.DataType) -> str:
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """The type without the layouts that some readers of Arrow do not know: views, 64-bit offsets, dictionaries."""
+    """The type without what some readers do not know: views, 64-bit offsets, dictionaries, nanoseconds."""
     return _mapped(kind, _plain_leaf)
 
 
@@ -90,6 +90,10 @@ def _plain_leaf(kind: pa.DataType) -> pa.DataType:
         return _plain_leaf(kind.value_type)
     if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
         return pa.string()
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        return pa.timestamp("us", kind.tz)
+    if kind in {pa.duration("ns"), pa.time64("ns")}:
+        return pa.duration("us") if pa.types.is_duration(kind) else pa.time64("us")
     return pa.binary() if pa.types.is_binary_view(kind) or pa.types.is_large_binary(kind) else kind
 
 
@@ -119,6 +123,11 @@ def with_notes(field: pa.Field, **notes: str) -> pa.Field:
 def quoted(name: str) -> str:
     """The name as SQL takes it literally, whatever it holds."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """The text as SQL takes it literally."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def castable(before: pa.DataType, after: pa.DataType) -> bool:

@@ -49,12 +49,16 @@ def small(old_rows: int, staged: Staged) -> bool:
     return max(old_rows, staged.rows) <= COMPARED_ROWS and size <= COMPARED_BYTES
 
 
-def changes(files: list[Path], old: pa.Schema, staged: Staged, schema: pa.Schema, difference: Difference) -> Changes:
-    """Compare the staged rows with those in `files`; `schema` is what the table's columns will be.
+def changes(
+    files: list[Path], old: pa.Schema, parts: list[Path], staged: Staged, schema: pa.Schema, difference: Difference
+) -> Changes:
+    """Compare the staged rows, which are in `parts`, with those in `files`; both are read once for each column.
+
+    schema   what the table's columns will be
 
     A column that one side does not have is null there, and an old value counts as what it is in its new type.
     """
-    rows = _Pairs(files, old, staged, difference)
+    rows = _Pairs(files, old, parts, staged, difference)
     differs = pc.is_null(rows.places)
     known = pc.invert(differs)
     for field in schema:
@@ -69,8 +73,10 @@ def changes(files: list[Path], old: pa.Schema, staged: Staged, schema: pa.Schema
 class _Pairs:
     """Old and new rows with the same key; `places` says for each new row which old one, null where there is none."""
 
-    def __init__(self, files: list[Path], old: pa.Schema, staged: Staged, difference: Difference) -> None:
-        self.files, self.staged = files, staged
+    def __init__(
+        self, files: list[Path], old: pa.Schema, parts: list[Path], staged: Staged, difference: Difference
+    ) -> None:
+        self.files, self.parts, self.staged = files, parts, staged
         self.old = {each.name.casefold(): each for each in old}
         before, after = difference.keys, staged.keys()
         if before.type != after.type:
@@ -103,7 +109,7 @@ class _Pairs:
     def _after(self, field: pa.Field) -> pa.ChunkedArray:
         if field.name not in self.staged.schema.names:
             return _nulls(len(self.places), field.type)
-        parts = [read_column(self.staged.path / each.path, field.name, field.type) for each in self.staged.parts]
+        parts = [read_column(each, field.name, field.type) for each in self.parts]
         return pa.chunked_array([chunk for part in parts for chunk in part.chunks], field.type)
 
 

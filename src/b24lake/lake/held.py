@@ -1,6 +1,6 @@
-"""Rows of a read that are in no finished part yet, on disk as they came, so that a killed run loses none of them.
+"""Rows of a read that are in no finished part yet, kept as they came, so that a killed run loses none of them.
 
-LAKE/LAYER/TABLE/_staging/RUN/00012.held   one batch, with the stretches of ids that are complete with it
+LAKE/LAYER/TABLE/_staging/RUN/00012.held   some batches, with the stretches of ids that are complete with them
 """
 
 from __future__ import annotations
@@ -12,33 +12,44 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from b24lake.lake.files import synced
+from b24lake.lake.files import inside, synced
+from b24lake.lake.place import Place
 
 SUFFIX = ".held"
 CLOSED = b"closed"
 FEWEST = 500
-"""Batches of fewer rows are not worth a file: to ask for them again is cheap."""
+"""Fewer rows are not worth a file: to ask for them again is cheap."""
+FEWEST_IN_OBJECT = 10_000
+"""An object costs three requests, a second in all where the store is far away: as long as some thousand rows take."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """One batch on disk and how many rows it has; batches are numbered as they came, from 1."""
+    """One held batch and how many rows it has; batches are numbered as they came, from 1."""
 
     number: int
-    file: Path
+    file: Place
     count: int
     closed: tuple[tuple[int, int], ...]
 
     def read(self) -> pa.Table:
         """The rows."""
-        with pa.OSFile(str(self.file), "rb") as source:
+        with _source(self.file) as source:
             rows: pa.Table = pa.ipc.open_file(source).read_all()
         return rows.replace_schema_metadata(None)
 
 
-def hold(folder: Path, number: int, rows: pa.Table, closed: Sequence[tuple[int, int]]) -> None:
+def fewest(folder: Place) -> int:
+    """How many rows make a batch that is worth being held there."""
+    return FEWEST if isinstance(folder, Path) else FEWEST_IN_OBJECT
+
+
+def hold(folder: Place, number: int, rows: pa.Table, closed: Sequence[tuple[int, int]]) -> None:
     """Write a batch; it is there as a whole or not at all."""
     noted = rows.replace_schema_metadata({CLOSED: json.dumps(list(closed))})
+    if not isinstance(folder, Path):
+        (folder / f"{number:05d}{SUFFIX}").write_bytes(_packed(noted))
+        return
     draft = folder / f"{number:05d}.draft"
     with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_file(sink, noted.schema) as writer:
         writer.write_table(noted)
@@ -46,13 +57,21 @@ def hold(folder: Path, number: int, rows: pa.Table, closed: Sequence[tuple[int, 
     draft.rename(folder / f"{number:05d}{SUFFIX}")
 
 
-def held(folder: Path, after: int = 0) -> Iterator[Held]:
+def _packed(rows: pa.Table) -> bytes:
+    """Smaller, for the way to the store."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(rows)
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def held(folder: Place, after: int = 0) -> Iterator[Held]:
     """The batches beyond number `after`, in order; those that cannot be read are left out."""
-    for file in sorted(folder.glob(f"*{SUFFIX}")):
-        number = int(file.stem)
+    for number, file in _files(folder):
         if number > after:
             try:
-                with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as batches:
+                with _source(file) as source, pa.ipc.open_file(source) as batches:
                     count = sum(batches.get_batch(one).num_rows for one in range(batches.num_record_batches))
                     closed = json.loads(batches.schema.metadata[CLOSED])
             except (OSError, ValueError, KeyError, TypeError):  # a disk that lost power; Arrow's errors are of these
@@ -60,8 +79,19 @@ def held(folder: Path, after: int = 0) -> Iterator[Held]:
             yield Held(number, file, count, tuple((low, high) for low, high in closed))
 
 
-def release(folder: Path, upto: int) -> None:
+def release(folder: Place, upto: int) -> None:
     """Remove the batches that are in a finished part now."""
-    for file in folder.glob(f"*{SUFFIX}"):
-        if int(file.stem) <= upto:
+    for number, file in _files(folder):
+        if number <= upto:
             file.unlink(missing_ok=True)
+
+
+def _files(folder: Place) -> list[tuple[int, Place]]:
+    """The files of the batches, by number."""
+    return sorted(
+        ((int(file.stem), file) for file in inside(folder) if file.name.endswith(SUFFIX)), key=lambda one: one[0]
+    )
+
+
+def _source(file: Place) -> pa.NativeFile:
+    return pa.memory_map(str(file)) if isinstance(file, Path) else pa.BufferReader(file.read_bytes())

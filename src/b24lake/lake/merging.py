@@ -1,6 +1,7 @@
 """An incremental read is merged into its table on the key: new rows come in, rows in which something differs change.
 
-Of children, which are read record by record, rows that did not come again go (`children`).
+Of children, which are read record by record, rows that did not come again go (`children`). Files in which nothing
+changes stay as they are (`rewriting`).
 
 A run in which nothing differs writes no version; its bookmark then stays where it was, and the next read only begins
 earlier.
@@ -10,44 +11,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import RemoveAction
 
-from b24lake.errors import StreamError
-from b24lake.lake.children import GOES, Replaced, counted, gone, taken_away, with_gone
-from b24lake.lake.columns import (
-    DELETED_AT,
-    DELETED_AT_FIELD,
-    SYNCED_AT,
-    UNDECLARED,
-    conform,
-    note,
-    only_last,
-    quoted,
-)
-from b24lake.lake.commits import commit_properties, settle
+from b24lake.errors import B24LakeError, StreamError
+from b24lake.lake.children import Replaced, gone
+from b24lake.lake.columns import DELETED_AT, DELETED_AT_FIELD, UNDECLARED, conform, note, only_last
+from b24lake.lake.commits import ATTEMPTS, add_actions, commit_properties, described, settle
 from b24lake.lake.evolution import REMOVED, Evolution, evolve, ordered
-from b24lake.lake.files import storage_errors
+from b24lake.lake.files import reopened, storage_errors
 from b24lake.lake.keys import Policy, check_keys
-from b24lake.lake.staging import Staged, forget
+from b24lake.lake.place import Place
+from b24lake.lake.rewriting import Incoming, Outcome, rewrite
+from b24lake.lake.staging import Staged, Staging
+from b24lake.lake.sweeping import forget, tidy
 from b24lake.lake.table import MARK, Commit, Counts, Owner, open_owned, schema_of
 
 CHUNK_ROWS = 250_000
 CHUNK_BYTES = 256 * 1024 * 1024
 """A merge holds its source in memory: no more than this many rows and bytes of Arrow at once."""
-ATTEMPTS = 5
-"""How often a merge is tried when another writer (a vacuum, a person) commits at the same moment."""
-
-_WRITER = WriterProperties(compression="ZSTD", compression_level=1)
 
 
 def commit_merge(
-    path: Path, owner: Owner, staged: Staged, commit: Commit, *, replaced: Replaced | None = None
+    path: Place, owner: Owner, staged: Staged, commit: Commit, *, replaced: Replaced | None = None
 ) -> Counts:
     """Merge the staged rows; of rows with the same key the last one counts.
 
@@ -70,8 +62,9 @@ def commit_merge(
         distinct = check_keys(staged.keys(), staged.key, unique=False)
         going = _going(path, table, staged, replaced)
         counts = _merge_all(table, staged, commit, distinct, going)
-        settle(DeltaTable(str(path)), owner, commit.run_id)
-        forget(path, staged.run_id)
+        table = table if counts.version is None else reopened(path)
+        settle(table, owner, commit, staged.key)
+        tidy(path, table, staged.run_id, staged.took)
     return counts
 
 
@@ -84,7 +77,7 @@ class _Going:
     at: datetime | None = None
 
 
-def _going(path: Path, table: DeltaTable, staged: Staged, replaced: Replaced | None) -> _Going:
+def _going(path: Place, table: DeltaTable, staged: Staged, replaced: Replaced | None) -> _Going:
     key = next((name for name in schema_of(table).names if name.casefold() == staged.key.casefold()), staged.key)
     if replaced is None:
         return _Going(pa.array([], pa.int64()))
@@ -118,24 +111,20 @@ def _merge_rows(
     table: DeltaTable, staged: Staged, evolution: Evolution, commit: Commit, key: str, distinct: int, going: _Going
 ) -> tuple[DeltaTable, int, int, int]:
     """Merge piece by piece; the table as it is then, the rows inserted, updated and gone: these with the last piece."""
-    told = {f"{MARK}rows_read": str(distinct)}
     inserted = updated = deleted = 0
     bookmarked = False
     for rows, last in _chunks(staged) if distinct or len(going.keys) else ():
         source = only_last(conform(rows, schema_of(table), evolution.renames), key)
-        taking = len(going.keys) > 0 and last
-        if taking:
-            source = with_gone(source, key, going.keys, going.at or datetime.now(UTC))
+        keys = (going.keys if last else going.keys[:0]).cast(source.schema.field(key).type)
+        incoming = Incoming(source, key, keys, going.policy, going.at or datetime.now(UTC))
         version = table.version()
-        properties = commit_properties(commit, told, bookmark=last or evolution.refresh)
-        table, metrics = _merge(table, source, key, properties, going.policy)
-        inserted += metrics["num_target_rows_inserted"]
-        changed, went = counted(metrics, len(going.keys) if taking else 0, going.policy)
-        updated, deleted = updated + changed, deleted + went
+        table, outcome = _merge(table, staged, incoming, distinct, commit, bookmark=last or evolution.refresh)
+        inserted, updated = inserted + outcome.inserted, updated + outcome.updated
+        deleted += outcome.deleted
         bookmarked = last and table.version() > version
     if (inserted + updated + deleted or evolution.refresh) and commit.bookmark and not bookmarked:
         # The last rows were all as before: the bookmark moves by a commit of its own.
-        properties = commit_properties(commit, told)
+        properties = commit_properties(commit, {f"{MARK}rows_read": str(distinct)})
         table.create_write_transaction([], mode="append", schema=table.schema(), commit_properties=properties)
         table.update_incremental()
     return table, inserted, updated, deleted
@@ -184,39 +173,47 @@ def _chunks(staged: Staged) -> Iterator[tuple[pa.Table, bool]]:
 
 
 def _merge(
-    table: DeltaTable, source: pa.Table, key: str, properties: CommitProperties, policy: Policy
-) -> tuple[DeltaTable, dict[str, int]]:
+    table: DeltaTable, staged: Staged, incoming: Incoming, distinct: int, commit: Commit, *, bookmark: bool
+) -> tuple[DeltaTable, Outcome]:
     """One merge, tried again on the newest version where another commit came in between."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return table, _merge_once(table, source, key, properties, policy)
+            return table, _merge_once(table, staged, incoming, distinct, commit, bookmark)
         except CommitFailedError:
             if attempt == ATTEMPTS:
                 raise
-            table = DeltaTable(table.table_uri)
+            table = reopened(staged.path)
+            # The other commit may have added columns.
+            incoming = replace(incoming, rows=conform(incoming.rows, schema_of(table)))
     raise AssertionError("the last attempt returns or raises")
 
 
 def _merge_once(
-    table: DeltaTable, source: pa.Table, key: str, properties: CommitProperties, policy: Policy
-) -> dict[str, int]:
-    compared = [name for name in source.column_names if name not in {key, SYNCED_AT, GOES}]
-    # Each term needs its own parentheses, else the type coercion of the engine fails.
-    differs = " OR ".join(f"(s.{quoted(name)} IS DISTINCT FROM t.{quoted(name)})" for name in compared)
-    merger = table.merge(
-        source,
-        predicate=f"s.{quoted(key)} = t.{quoted(key)}",
-        source_alias="s",
-        target_alias="t",
-        # Streaming switches off the pruning of files by the source's keys: eight times the work for recent rows.
-        streamed_exec=False,
-        writer_properties=_WRITER,
-        commit_properties=properties,
-    )
-    taking = GOES in source.column_names
-    stays, beside = (f"NOT s.{quoted(GOES)}", [GOES]) if taking else (None, None)
-    if taking:
-        merger = taken_away(merger, source.column_names, policy)
-    if compared:
-        merger = merger.when_matched_update_all(f"{stays} AND ({differs})" if stays else differs, except_cols=beside)
-    return dict(merger.when_not_matched_insert_all(stays, except_cols=beside).execute())
+    table: DeltaTable, staged: Staged, incoming: Incoming, distinct: int, commit: Commit, bookmark: bool
+) -> Outcome:
+    """Write the files and commit them in the place of those they were made of; no commit where nothing differs."""
+    # Named after the version, too: a read that is gone on with has the run id of one that may have committed already.
+    run_id = f"{staged.run_id}-after-{table.version()}"
+    staging = Staging(staged.path, run_id, incoming.key, staged.measured, schema=schema_of(table))
+    try:
+        outcome = rewrite(staged.path, table, incoming, staging)
+        files = staging.close()
+        if files.parts or outcome.stale:
+            counts = Counts(distinct, outcome.inserted, outcome.updated, outcome.deleted, carried=0, version=None)
+            # No retries: what was written is true of this version only.
+            properties = commit_properties(commit, described(counts), bookmark=bookmark, retries=0)
+            _commit_files(table, files, outcome, properties)
+    except Exception:
+        with suppress(B24LakeError):
+            staging.discard()
+        raise
+    forget(staged.path, run_id)
+    return outcome
+
+
+def _commit_files(table: DeltaTable, files: Staged, outcome: Outcome, properties: CommitProperties) -> None:
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    added = add_actions(files.path, files.parts)
+    gone = [RemoveAction(each.path, True, now, each.size) for each in outcome.stale]
+    table.create_write_transaction([*added, *gone], mode="append", schema=table.schema(), commit_properties=properties)
+    table.update_incremental()

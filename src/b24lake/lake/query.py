@@ -1,170 +1,184 @@
-"""SQL over the tables of a lake: one statement that only reads, run by delta-rs' own engine (DataFusion).
+"""SQL over the tables of a lake: one statement that only reads (`statement`), run by delta-rs' own engine (DataFusion).
 
-The engine can write files (`COPY`), change its settings and open files by name, so a statement is parsed first, and
-what reaches the engine is one SELECT over tables of this lake. Memory and time are not limited here, and no signal
-stops a running query: `guarded` does both.
+Time is not limited here, and no signal stops a running query: `guarded` sees to both.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import sqlglot
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from b24lake.errors import UsageError
 from b24lake.lake.catalog import find, opened
-from b24lake.lake.columns import plain, quoted
+from b24lake.lake.columns import literal, plain, quoted
+from b24lake.lake.place import Place
+from b24lake.lake.readable import DATAFUSION
+from b24lake.lake.statement import Source, Statement, parsed
+from b24lake.lake.versions import as_of, history
+from b24lake.lake.views import is_view, view
 
-DIALECT = "postgres"
-"""The SQL that the engine's own is nearest to."""
-_EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?(\s+VERBOSE)?\s+", re.IGNORECASE)
-_WRITING = (exp.Into, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Copy, exp.Command)
-_FUNCTIONS = {"explodinggenerateseries", "generateseries", "generate_series", "range", "unnest"}
-"""Functions that may stand where a table stands: they read nothing but their arguments."""
+SPILL_BYTES = 20 * 1024**3
+"""What a query may write to disk because it does not fit into memory."""
+_EXHAUSTED = re.compile("Resources exhausted|malloc of size|memory allocation of")
+_FRUGAL = {
+    # One sorter instead of one for each core, and small batches: then sorting and grouping do with little memory. What
+    # a join looks up must fit into it all the same.
+    "datafusion.execution.target_partitions": "1",
+    "datafusion.execution.batch_size": "1024",
+}
+_AS_WRITTEN = ("join_reordering", "repartition_joins")
+"""What would turn the joins of a view round: its labels would pass, and its rows would be held in memory."""
+_GONE = re.compile(r"\.parquet.{0,40}not found|NotFound|No such file", re.DOTALL)
 
 
-def query(lake: Path, sql: str, *, limit: int | None = None) -> pa.Table:
-    """The rows of one SELECT, at most `limit` of them. Tables are called `layer.table`.
+@dataclass(frozen=True)
+class Means:
+    """What a query may use.
 
-    Raises UsageError where it is not one statement that reads, names an unknown table, or the engine refuses it.
+    memory_bytes   of the rows that sorts, groups and joins hold; what is beyond goes to files in the folder `spill`
+    frugal         on one core, with less memory at once; rows of one table come in the order of its files
     """
+
+    memory_bytes: int
+    spill: Path
+    frugal: bool = False
+
+
+def query(lake: Place, sql: str, *, limit: int | None = None) -> pa.Table:
+    """The rows of one SELECT, at most `limit` of them; see `stream`."""
     reader = stream(lake, sql)
-    batches: list[pa.RecordBatch] = []
+    return pa.Table.from_batches(first(reader, limit), reader.schema)
+
+
+def first(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
+    """The batches up to so many rows; None = all."""
     missing = limit
-    for batch in reader:
+    for batch in batches:
         if missing is not None and missing <= batch.num_rows:
-            batches.append(batch.slice(0, missing))
-            break
-        batches.append(batch)
+            yield batch.slice(0, missing)
+            return
+        yield batch
         missing = None if missing is None else missing - batch.num_rows
-    return pa.Table.from_batches(batches, reader.schema)
 
 
-def stream(lake: Path, sql: str) -> pa.RecordBatchReader:
-    """As `query`, but batch by batch; a fault of the engine may come while reading."""
-    text, names = _checked(sql)
-    builder = QueryBuilder()
-    for number, (layer, name) in enumerate(sorted(names)):
-        _register(builder, f"table_{number}", opened(find(lake, f"{layer}.{name}")), layer, name)
+def stream(lake: Place, sql: str, means: Means | None = None) -> pa.RecordBatchReader:
+    """The rows of one SELECT, batch by batch. Tables are called `layer.table`, or `layer.table VERSION AS OF 3`.
+
+    Columns keep their comments where they come from a table as they are; a name that comes twice gets a number.
+
+    Raises UsageError where it is not one statement that reads, names an unknown table or version, or the engine refuses
+    it, and MemoryError where `means` do not suffice: here, or while the rows are read.
+    """
+    statement = parsed(sql)
+    builder = _builder(means)
+    _register_all(builder, lake, statement)
     try:
-        found = pa.RecordBatchReader.from_stream(builder.execute(text))
-    except DeltaError as error:
-        raise _refused(error) from error
-    schema = pa.schema([each.with_type(plain(each.type)) for each in found.schema])
+        found = pa.RecordBatchReader.from_stream(builder.execute(statement.sql))
+    except (DeltaError, pa.ArrowException) as error:
+        raise _fault(error) from error
+    names = _unique(found.schema.names)
+    fields = [each.with_name(name).with_type(plain(each.type)) for each, name in zip(found.schema, names, strict=True)]
+    schema = pa.schema(fields)
     return pa.RecordBatchReader.from_batches(schema, _read(found, schema))
 
 
-def _checked(sql: str) -> tuple[str, frozenset[tuple[str, str]]]:
-    """The statement without its comments, and the (layer, table) names that it reads.
-
-    The engine gets nothing but the tokens that were parsed here, so no comment can mean something else to it.
-    Raises UsageError where it is not exactly one statement that only reads.
-    """
-    explain = _EXPLAIN.match(sql)
-    head, body = (explain[0], sql[explain.end() :]) if explain else ("", sql)
-    try:
-        tokens = sqlglot.tokenize(body, read=DIALECT)
-        while tokens and tokens[-1].text == ";":
-            tokens.pop()
-        _check_tokens([token.text.upper() for token in tokens])
-        text = _joined(body, [(token.start, token.end + 1) for token in tokens])
-        tree = sqlglot.parse_one(text, read=DIALECT)
-    except RecursionError:
-        raise UsageError(
-            "This SQL is nested too deeply",
-            why="it has hundreds of parentheses or subqueries in each other",
-            fix="write it with fewer levels, for example with WITH",
-        ) from None
-    except SqlglotError as error:
-        raise UsageError(
-            "This is not SQL that can be read", why=str(error).splitlines()[0], fix="write one SELECT over LAYER.TABLE"
-        ) from error
-    if not isinstance(tree, exp.Query) or tree.find(*_WRITING):
-        raise _not_reading(f"a part of this {tree.key.upper()} writes")
-    return head + text, _tables(tree)
+def _builder(means: Means | None) -> QueryBuilder:
+    builder = QueryBuilder(_FRUGAL if means and means.frugal else None)
+    if means:
+        _run(builder, f"SET datafusion.runtime.memory_limit = '{means.memory_bytes // 1024}K'")
+        _run(builder, f"SET datafusion.runtime.temp_directory = {literal(str(means.spill))}")
+        _run(builder, f"SET datafusion.runtime.max_temp_directory_size = '{SPILL_BYTES // 1024**2}M'")
+    return builder
 
 
-def _check_tokens(words: list[str]) -> None:
-    if ";" in words:
-        raise UsageError(
-            "Several statements where one is expected",
-            why="a query is exactly one statement",
-            fix="write one SELECT and no other `;`",
-        )
-    if next((word for word in words if word != "("), "") not in {"SELECT", "WITH"}:
-        raise _not_reading(f"this begins with {words[0]!r}" if words else "this is empty")
+def _run(builder: QueryBuilder, statement: str) -> None:
+    """A statement of our own, which answers nothing."""
+    pa.RecordBatchReader.from_stream(builder.execute(statement)).read_all()
 
 
-def _not_reading(why: str) -> UsageError:
-    return UsageError("Only reading is allowed here", why=why, fix="write one SELECT, WITH … SELECT or EXPLAIN SELECT")
-
-
-def _joined(text: str, spans: list[tuple[int, int]]) -> str:
-    """The spans with the white space between them; where there was a comment, a space."""
-    pieces = [text[slice(*span)] for span in spans[:1]]
-    for (_, end), (start, after) in pairwise(spans):
-        between = text[end:start]
-        pieces += [" " if between.strip() else between, text[start:after]]
-    return "".join(pieces)
-
-
-def _tables(tree: exp.Query) -> frozenset[tuple[str, str]]:
-    with_names = {each.alias for each in tree.find_all(exp.CTE)}
-    names = set()
-    for table in tree.find_all(exp.Table):
-        if isinstance(table.this, exp.Func):
-            _check_function(table.this)
-        elif table.db and not table.catalog:
-            names.add((table.db, table.name))
-        elif table.catalog or table.name not in with_names:
+def _register_all(builder: QueryBuilder, lake: Place, statement: Statement) -> None:
+    """Make the tables and views of a statement known, and the tables that the views read."""
+    names = {each for each in statement.sources if is_view(lake, each.sql_name)}
+    for source in names:
+        if source.at:
             raise UsageError(
-                f"{table.name!r} is not a table of the lake",
-                why="tables are called LAYER.TABLE",
-                fix="write for example raw.bitrix24_deals; `b24lake tables` lists what there is",
+                f"The view {source.sql_name} has no versions",
+                why="it shows its table with the labels as they are now",
+                fix="ask for AS OF of the table itself",
             )
-    return frozenset(names)
+    tables = {source: find(lake, source.sql_name) for source in statement.sources - names}
+    views = [view(lake, each.sql_name, statement.columns) for each in sorted(names)]
+    tables |= {Source(*table): path for each in views for table, path in each.tables.items()}
+    for number, (source, path) in enumerate(sorted(tables.items(), key=lambda each: each[0])):
+        _register(builder, f"table_{number}", _opened(path, source), source)
+    for each in views:
+        _create_view(builder, each.table.layer, each.short_name, each.sql(DATAFUSION))
+    for option in _AS_WRITTEN if views else ():
+        _run(builder, f"SET datafusion.optimizer.{option} = false")
 
 
-def _check_function(function: exp.Func) -> None:
-    name = function.name if isinstance(function, exp.Anonymous) else function.key
-    if name.casefold() not in _FUNCTIONS:
-        raise UsageError(
-            f"The function {name!r} is not allowed in FROM",
-            why="it may read something else than this lake",
-            fix="read tables of the lake",
-        )
+def _opened(path: Place, source: Source) -> DeltaTable:
+    table = opened(path)
+    if source.at:
+        version = as_of(history(path, table), source.at, source.sql_name).version
+        table.load_as_version(version)
+    return table
 
 
-def _register(builder: QueryBuilder, private: str, table: DeltaTable, layer: str, name: str) -> None:
-    """Make `layer.name` known: the engine registers plain names only, so a view in a schema stands before each."""
+def _register(builder: QueryBuilder, private: str, table: DeltaTable, source: Source) -> None:
+    """Make a table known: the engine registers plain names only, so a view in a schema stands before each."""
     builder.register(private, table)
-    schema, view = quoted(layer), f"{quoted(layer)}.{quoted(name)}"
-    select = f"SELECT * FROM {private}"  # noqa: S608  a name of our own
-    for statement in (f"CREATE SCHEMA IF NOT EXISTS {schema}", f"CREATE VIEW {view} AS {select}"):
-        pa.RecordBatchReader.from_stream(builder.execute(statement)).read_all()
+    _create_view(builder, source.schema, source.name, f"SELECT * FROM {private}")  # noqa: S608  a name of our own
+
+
+def _create_view(builder: QueryBuilder, layer: str, name: str, select: str) -> None:
+    schema = quoted(layer)
+    _run(builder, f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    _run(builder, f"CREATE VIEW {schema}.{quoted(name)} AS {select}")
+
+
+def _unique(names: list[str]) -> list[str]:
+    """The names, with a number behind those that came before.
+
+    >>> _unique(["ID", "TITLE", "ID"])
+    ['ID', 'TITLE', 'ID_2']
+    """
+    taken, seen, found = set(names), Counter[str](), []
+    for name in names:
+        seen[name] += 1
+        number = seen[name]
+        unique = name if number == 1 else f"{name}_{number}"
+        while number > 1 and unique in taken:
+            number += 1
+            unique = f"{name}_{number}"
+        taken.add(unique)
+        found.append(unique)
+    return found
 
 
 def _read(found: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     try:
         for batch in found:
-            yield batch.cast(schema)
+            # Unsafe casts: of times in nanoseconds only, which lose what a table cannot hold.
+            yield batch.rename_columns(schema.names).cast(schema, safe=False)
     except (DeltaError, OSError, pa.ArrowException) as error:
-        raise _refused(error) from error
+        raise _fault(error) from error
 
 
-def _refused(error: Exception) -> UsageError:
+def _fault(error: Exception) -> Exception:
+    text = str(error)
+    if isinstance(error, MemoryError) or _EXHAUSTED.search(text):
+        return MemoryError(text)
     # The engine's advice to change its configuration helps nobody here; the fix says what does.
-    said = [line for line in str(error).splitlines() if "enable_ident_normalization" not in line]
-    return UsageError(
-        "The query cannot be run",
-        why=" ".join(said),
-        fix='correct the SQL; names of columns are case-sensitive, and "quoted" where they hold other signs',
-    )
+    said = [line for line in text.splitlines() if "enable_ident_normalization" not in line]
+    fix = 'correct the SQL; names of columns are case-sensitive, and "quoted" where they hold other signs'
+    if _GONE.search(text):
+        fix = "run it again; if files of the table are missing, `b24lake history` tells which versions can be read"
+    return UsageError("The query cannot be run", why=" ".join(said), fix=fix)

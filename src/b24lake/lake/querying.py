@@ -57,13 +57,18 @@ def _end_with(parent: int) -> None:
 
 
 def _answer(request: Request) -> None:
+    """Write the rows as they come."""
     import pyarrow as pa
 
-    from b24lake.lake.query import query
+    from b24lake.lake.place import place
+    from b24lake.lake.query import Means, first, stream
 
-    rows = query(Path(request.lake), request.sql, limit=request.limit)
-    with pa.ipc.new_stream(sys.stdout.buffer, rows.schema) as writer:
-        writer.write_table(rows)
+    # The engine counts what sorts, groups and joins hold; batches on their way between them come to as much again.
+    means = Means(request.memory_bytes // 3, Path(request.spill), frugal=request.frugal)
+    reader = stream(place(request.lake), request.sql, means)
+    with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as writer:
+        for batch in first(reader, request.limit):
+            writer.write_batch(batch)
     sys.stdout.buffer.flush()
 
 

@@ -16,22 +16,38 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import create_table_with_add_actions
 
 from b24lake.lake.columns import DELETED_AT, DELETED_AT_FIELD, SYNCED_AT, UTC_MICROS, conform, with_notes
-from b24lake.lake.commits import TARGET_FILE_SIZE, Retention, add_action, commit_properties, described, settle
+from b24lake.lake.commits import (
+    ATTEMPTS,
+    TARGET_FILE_SIZE,
+    Retention,
+    add_actions,
+    check_there,
+    commit_properties,
+    described,
+    settle,
+)
 from b24lake.lake.differing import Changes, changes, small
 from b24lake.lake.evolution import Evolution, evolve, ordered
-from b24lake.lake.files import live_files, storage_errors
+from b24lake.lake.files import at_hand, live_files, parquet, reopened, storage_errors
 from b24lake.lake.keys import Deletions, Difference, check_keys, compare
-from b24lake.lake.staging import GROUP_ROWS, Part, Staged, Staging, forget, read_column, remove
+from b24lake.lake.log import live_names
+from b24lake.lake.parts import Part
+from b24lake.lake.place import Place, options_of
+from b24lake.lake.staging import GROUP_ROWS, Staged, Staging, read_column
+from b24lake.lake.sweeping import forget, remove, tidy
 from b24lake.lake.table import Commit, Counts, Owner, bookmark_of, open_owned, schema_of
+
+OFTEN = {"delta.checkpointInterval": "10"}
+"""Commits. Whoever opens a table reads all of them since the last checkpoint: of an object store, one by one."""
 
 
 def commit_full(
-    path: Path,
+    path: Place,
     owner: Owner,
     staged: Staged,
     commit: Commit,
@@ -44,39 +60,48 @@ def commit_full(
     Raises UsageError where the table belongs to someone else, StreamError where a key is null or repeated or too many
     rows would go. Nothing is committed then; the parts stay until they are discarded.
     """
-    table = open_owned(path, owner)
     with storage_errors(path):
+        check_there(path, staged.parts)
         check_keys(staged.keys(), staged.key, unique=True)
-        if table is None:
-            counts = _create(path, owner, staged, commit, retention or Retention())
-        else:
-            counts = _replace(table, staged, commit, deletions or Deletions())
-        settle(DeltaTable(str(path)), owner, commit.run_id)
-        _tidy(path, staged)
+        counts, table = _commit(path, owner, staged, commit, deletions or Deletions(), retention or Retention())
+        settle(table, owner, commit, staged.key)
+        tidy(path, table, staged.run_id, staged.took, staged.parts)
     return counts
 
 
-def _tidy(path: Path, staged: Staged) -> None:
-    """The staged parts belong to the table now; those that it did not take go."""
-    taken = set(live_files(path, DeltaTable(str(path))))
-    if all(path / part.path in taken for part in staged.parts):
-        forget(path, staged.run_id)
-    else:
-        remove(path, staged.run_id)
+def _commit(
+    path: Place, owner: Owner, staged: Staged, commit: Commit, deletions: Deletions, retention: Retention
+) -> tuple[Counts, DeltaTable]:
+    """Create or replace, tried again on the newest version where another commit came in between."""
+    for attempt in range(1, ATTEMPTS + 1):
+        table = open_owned(path, owner)
+        try:
+            if table is None:
+                return _create(path, owner, staged, commit, retention), reopened(path)
+            return _replace(table, staged, commit, deletions), table
+        except DeltaError as error:
+            overtaken = isinstance(error, CommitFailedError) or "already exists at that location" in str(error)
+            if not overtaken or attempt == ATTEMPTS:
+                raise
+            remove(path, _second(staged))
+    raise AssertionError("the last attempt returns or raises")
 
 
-def _create(path: Path, owner: Owner, staged: Staged, commit: Commit, retention: Retention) -> Counts:
+def _create(path: Place, owner: Owner, staged: Staged, commit: Commit, retention: Retention) -> Counts:
     evolution = evolve(None, staged.schema, full=True)
     counts = Counts(staged.rows, inserted=staged.rows, updated=None, deleted=0, carried=0, version=0)
     create_table_with_add_actions(
         str(path),
         Schema.from_arrow(evolution.schema),
-        [add_action(path, part) for part in staged.parts],
+        add_actions(path, staged.parts),
         mode="error",
         partition_by=[],
-        configuration=TARGET_FILE_SIZE | retention.properties(),
+        description=commit.title or None,
+        configuration=TARGET_FILE_SIZE | retention.properties() | ({} if isinstance(path, Path) else OFTEN),
         # Who owns the table is said here too: a run that dies before the properties are set leaves no stranger.
-        commit_properties=commit_properties(commit, described(counts) | owner.properties()),
+        # No retries: delta-rs would add the rows to those of another first version.
+        commit_properties=commit_properties(commit, described(counts) | owner.properties(), retries=0),
+        storage_options=options_of(path),
     )
     return counts
 
@@ -89,7 +114,8 @@ def _replace(table: DeltaTable, staged: Staged, commit: Commit, deletions: Delet
     deletions.check(difference.deleted, difference.before)
     found = None
     if small(len(difference.keys), staged):
-        found = changes(files, old, staged, evolution.schema, difference)
+        with at_hand(files) as before, at_hand([staged.path / part.path for part in staged.parts]) as after:
+            found = changes(before, old, after, staged, evolution.schema, difference)
     carried = 0 if deletions.policy == "remove" else int(pc.sum(difference.missing).as_py() or 0)
     counts = Counts(
         rows=staged.rows,
@@ -106,10 +132,11 @@ def _replace(table: DeltaTable, staged: Staged, commit: Commit, deletions: Delet
     kept = _timed(staged, found.synced_at) if found and found.carrying else None
     parts = _parts(staged, kept, vanished, evolution.schema)
     table.create_write_transaction(
-        [add_action(staged.path, part) for part in parts],
+        [*add_actions(staged.path, parts, live_names(table))],
         mode="overwrite",
         schema=Schema.from_arrow(evolution.schema),
-        commit_properties=commit_properties(commit, described(counts)),
+        # No retries: delta-rs would leave rows that another commit appended meanwhile beside these.
+        commit_properties=commit_properties(commit, described(counts), retries=0),
     )
     forget(staged.path, _second(staged))
     table.update_incremental()
@@ -169,7 +196,7 @@ def _wanted(schema: pa.Schema, deletions: Deletions) -> pa.Schema:
     return ordered([*schema, DELETED_AT_FIELD]) if marking else schema
 
 
-def _compare(files: list[Path], old: pa.Schema, staged: Staged) -> Difference:
+def _compare(files: list[Place], old: pa.Schema, staged: Staged) -> Difference:
     """Old keys against new ones; only the key column is read (and the marks, where there are any)."""
     key = next((name for name in old.names if name.casefold() == staged.key.casefold()), staged.key)
     kind = old.field(key).type if key in old.names else staged.schema.field(staged.key).type
@@ -178,21 +205,21 @@ def _compare(files: list[Path], old: pa.Schema, staged: Staged) -> Difference:
     return compare(keys, live, staged.keys())
 
 
-def _column(files: list[Path], name: str, kind: pa.DataType) -> pa.ChunkedArray:
+def _column(files: list[Place], name: str, kind: pa.DataType) -> pa.ChunkedArray:
     chunks = [chunk for file in files for chunk in read_column(file, name, kind).chunks]
     return pa.chunked_array(chunks, kind)
 
 
 def _vanished(
-    files: list[Path], evolution: Evolution, difference: Difference, deletions: Deletions
+    files: list[Place], evolution: Evolution, difference: Difference, deletions: Deletions
 ) -> Iterator[pa.Table]:
     """The old rows whose keys are gone, in the new columns, a few at a time; marked where that is the policy."""
     moment = pa.scalar(deletions.at or datetime.now(UTC), UTC_MICROS)
     names = {name.casefold(): name for name in evolution.schema.names}
     start = 0
     for file in files:
-        with pq.ParquetFile(file) as parquet:
-            for batch in parquet.iter_batches(GROUP_ROWS):
+        with parquet(file) as opened:
+            for batch in opened.iter_batches(GROUP_ROWS):
                 # The masks run along the same files in the same order as the keys they were made of.
                 missing = difference.missing.slice(start, batch.num_rows)
                 gone = difference.gone.slice(start, batch.num_rows)

@@ -8,20 +8,23 @@
         _staging/RUN/00012.held     rows that are in no part yet (`held`)
 
 A part that has no line does not exist. A run that dies leaves its folder behind: another one goes on with it
-(`unfinished`), or `sweep` removes what no version needs.
+(`unfinished`), or `sweeping` removes what no version needs. Who goes on writes under a name of its own and changes
+nothing of what it takes over, so that two who believe each other dead cannot spoil each other's files. Who commits
+looks whether all of its parts are there, and no version has them yet (`commits.add_actions`).
+
+In an object store the same objects are written, each as a whole: the manifest is replaced, not appended to.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +34,16 @@ import pyarrow.parquet as pq
 
 from b24lake.errors import StreamError
 from b24lake.lake.columns import SYSTEM_COLUMNS, UNDECLARED, conform, stored, with_notes
-from b24lake.lake.files import known_files, storage_errors, synced
-from b24lake.lake.held import FEWEST, Held, held, hold, release
+from b24lake.lake.files import parquet, sink, storage_errors, synced, write_text
+from b24lake.lake.held import Held, fewest, held, hold, release
+from b24lake.lake.parts import MANIFEST, READ, STAGING, Part, owners, vouch, vouch_for
+from b24lake.lake.place import Place
+from b24lake.lake.sweeping import remove
 
-STAGING = "_staging"
-MANIFEST = "parts.jsonl"
-READ = "read.json"
 PART_BYTES = 16 * 1024 * 1024
 """A part is closed when its file has grown to this; a row group may carry it a little beyond."""
+TOOK = "took"
+"""Fact of a read that went on with others: their ids."""
 GROUP_ROWS = 20_000
 GROUP_BYTES = 32 * 1024 * 1024
 """Rows are held back until there are this many, or this many bytes of Arrow: then they become a row group."""
@@ -47,38 +52,19 @@ _RUN = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 @dataclass(frozen=True)
-class Part:
-    """One finished Parquet file.
+class Staged:
+    """A finished read: its parts and the columns of all of them together.
 
-    path       relative to the table's folder
-    rows, size number of rows; bytes
-    columns    fingerprint of its schema
-    stats      as the Delta protocol wants them: numRecords, minValues, maxValues, nullCount (of a few columns)
-    closed     stretches of ids `(after, upto)` of which, with this part, every row is on disk
-    at         when it was finished, ISO 8601
-    held       number of the last batch in it, of those that were held on disk meanwhile
+    measured   columns with statistics; took: ids of the runs whose reads this one went on with
     """
 
-    path: str
-    rows: int
-    size: int
-    columns: str
-    stats: Mapping[str, Any]
-    closed: tuple[tuple[int, int], ...]
-    at: str
-    held: int = 0
-
-
-@dataclass(frozen=True)
-class Staged:
-    """A finished read: its parts and the columns of all of them together; `measured` are those with statistics."""
-
-    path: Path
+    path: Place
     run_id: str
     key: str
     measured: tuple[str, ...]
     schema: pa.Schema
     parts: tuple[Part, ...]
+    took: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -88,12 +74,16 @@ class Staged:
     def tables(self) -> Iterator[pa.Table]:
         """The rows row group by row group, each with all columns of `schema`."""
         for part in self.parts:
-            with pq.ParquetFile(self.path / part.path) as file:
+            with parquet(self.path / part.path) as file:
                 for number in range(file.num_row_groups):
                     yield conform(file.read_row_group(number), self.schema)
 
     def keys(self) -> pa.ChunkedArray:
         """The key of every row, in the order of the rows."""
+        return self._keys
+
+    @cached_property
+    def _keys(self) -> pa.ChunkedArray:
         kind = self.schema.field(self.key).type
         chunks = [read_column(self.path / part.path, self.key, kind) for part in self.parts]
         return pa.chunked_array([chunk for column in chunks for chunk in column.chunks], kind)
@@ -142,7 +132,7 @@ class Staging:
 
     def __init__(
         self,
-        path: Path,
+        path: Place,
         run_id: str,
         key: str,
         stats: Sequence[str] = (),
@@ -158,31 +148,40 @@ class Staging:
         self.folder = path / STAGING / run_id
         self._prefix = f"{STAGING}/{run_id}/" if spool else f"part-{run_id}-"
         self._parts: list[Part] = []
+        self._took = facts.get(TOOK, "").split() if facts else []
         self._held: list[pa.Table] = []
         self._held_rows = self._held_bytes = 0
         self._closed: list[tuple[int, int]] = []
         self._open: _OpenPart | None = None
         self._seen = schema
-        self._holding, self._batches = facts is not None, 0
-        with storage_errors(path):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / MANIFEST).touch()
-            if facts is not None and not (self.folder / READ).exists():
-                _describe(self.folder, facts, schema)
+        self._about = None if facts is None else _described(facts, schema)
+        self._announced = self._over = False
+        self._unheld: list[tuple[pa.Table, Sequence[tuple[int, int]]]] = []
+        self._batches = 0
+        if isinstance(self.folder, Path):
+            with storage_errors(path):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                (self.folder / MANIFEST).touch()
 
-    def go_on(self, parts: Sequence[Part], batches: Iterable[Held]) -> None:
-        """Take over what a run of the same id left: its finished parts, and the batches that are in none of them."""
+    def go_on(self, run_id: str, parts: Sequence[Part], batches: Iterable[Held]) -> None:
+        """Take over what another run left: its finished parts, and the batches that are in none of them.
+
+        The parts stay where they are; nobody else goes on with that run from now on.
+        """
+        self._took = sorted({run_id, *owners(parts), *self._took})
+        self._about = {**(self._about or {}), TOOK: " ".join(self._took)}
         with storage_errors(self.path):
             for part in parts:
-                self._grow(pq.read_schema(self.path / part.path))
-            _rewrite(self.folder / MANIFEST, parts)
+                with parquet(self.path / part.path) as file:
+                    self._grow(file.schema_arrow)
+            self._announce()
+            vouch_for(self.folder, parts)
             self._parts = list(parts)
             self._batches = parts[-1].held if parts else 0
             for batch in batches:
-                rows = batch.read()
-                self._grow(rows.schema)
-                self._batches = batch.number
-                self._take(rows, batch.closed)
+                self._add(batch.read(), batch.closed)
+            self._hold()
+            (self.path / STAGING / run_id / READ).unlink(missing_ok=True)
 
     def add(self, batch: pa.RecordBatch | pa.Table, closed: Sequence[tuple[int, int]] = ()) -> None:
         """Take rows; `closed` are the stretches of ids that are complete with them (and with what came before).
@@ -191,13 +190,14 @@ class Staging:
         """
         rows = pa.table(batch) if isinstance(batch, pa.RecordBatch) else batch
         with storage_errors(self.path):
-            self._grow(rows.schema)
-            if self._holding and closed and rows.num_rows >= FEWEST:
-                self._batches += 1
-                hold(self.folder, self._batches, rows, closed)
-            self._take(rows, closed)
+            self._add(rows, closed)
 
-    def _take(self, rows: pa.Table, closed: Sequence[tuple[int, int]]) -> None:
+    def _add(self, rows: pa.Table, closed: Sequence[tuple[int, int]]) -> None:
+        self._grow(rows.schema)
+        if self._about is not None and closed:
+            self._unheld.append((rows, closed))
+            if sum(each.num_rows for each, _ in self._unheld) >= fewest(self.folder):
+                self._hold()
         if rows.num_rows:
             self._held.append(conform(rows, self.schema))
             self._held_rows += rows.num_rows
@@ -206,27 +206,57 @@ class Staging:
         if self._held_rows >= GROUP_ROWS or self._held_bytes >= GROUP_BYTES:
             self._flush()
 
+    def _hold(self) -> None:
+        """Write down what came since the last batch was held; nothing where nothing came."""
+        if self._unheld:
+            self._announce()
+            self._batches += 1
+            rows = pa.concat_tables([rows for rows, _ in self._unheld], promote_options="default")
+            hold(self.folder, self._batches, rows, [one for _, closed in self._unheld for one in closed])
+            self._unheld.clear()
+
+    def _announce(self) -> None:
+        """Before anything is written: say that there is this read, so that nothing of it is left lying about."""
+        if not self._announced:
+            if self._about is not None:
+                write_text(self.folder / READ, json.dumps(self._about))
+            elif not isinstance(self.folder, Path):
+                vouch_for(self.folder, ())  # there are no empty folders
+            self._announced = True
+
     def close(self) -> Staged:
         """Finish the last part and say what there is."""
         with storage_errors(self.path):
-            self._finish()
-        return Staged(self.path, self.run_id, self.key, self.measured, self.schema, tuple(self._parts))
+            self._finish(last=True)
+        self._over = True
+        return Staged(
+            self.path, self.run_id, self.key, self.measured, self.schema, tuple(self._parts), tuple(self._took)
+        )
 
     def leave(self) -> bool:
         """Write no more; what is on disk stays, for another run to go on with. False: nobody could."""
-        self._drop()
-        told = [part.closed for part in self._parts if part.closed]
-        return self._holding and bool(told or next(held(self.folder), None))
+        with storage_errors(self.path):
+            self._hold()
+            self._drop()
+            told = [part.closed for part in self._parts if part.closed]
+            return self._about is not None and bool(told or next(held(self.folder), None))
 
     def discard(self) -> None:
-        """Remove everything this run wrote, finished or not."""
+        """Remove everything this run wrote, finished or not.
+
+        In an object store a commit whose answer was lost may still come true: what it needs stays until a sweep.
+        """
         with storage_errors(self.path):
             self._drop()
-            _remove(self.path, self.run_id, known_files(self.path))
+            if self._over and not isinstance(self.folder, Path):
+                (self.folder / READ).unlink(missing_ok=True)
+            else:
+                remove(self.path, self.run_id, *(self._took if isinstance(self.folder, Path) else ()))
 
     def _drop(self) -> None:
         """Close the open part without a line for it: it does not exist."""
         self._held.clear()
+        self._unheld.clear()
         part, self._open = self._open, None
         if part is not None:
             for file in (part.writer, part.sink):
@@ -265,26 +295,33 @@ class Staging:
             self._finish()
 
     def _begin(self) -> _OpenPart:
+        self._announce()
         name = f"{self._prefix}{len(self._parts):05d}.parquet"
-        sink = pa.OSFile(str(self.path / name), "wb")
-        writer = pq.ParquetWriter(sink, self.schema, compression="zstd", compression_level=1)
+        opened = sink(self.path / name)
+        writer = pq.ParquetWriter(opened, self.schema, compression="zstd", compression_level=1)
         ranges = {column: _Range() for column in self.measured if column in self.schema.names}
-        return _OpenPart(name, self.schema, sink, writer, ranges=ranges)
+        return _OpenPart(name, self.schema, opened, writer, ranges=ranges)
 
-    def _finish(self) -> None:
-        """Close the open part and note it in the manifest; rows on disk first, then the line that vouches for them."""
+    def _finish(self, *, last: bool = False) -> None:
+        """Close the open part and note it in the manifest; rows on disk first, then the line that vouches for them.
+
+        The last one is about to be committed: in a store, three requests are too many for the moment in between, and
+        what was held of its rows is still there.
+        """
         self._flush()
         part, self._open = self._open, None
         if part is None:
             return
         part.writer.close()
+        size = part.sink.tell()
         part.sink.close()
         file = self.path / part.name
-        synced(file)
+        if isinstance(file, Path):
+            synced(file)
         finished = Part(
             path=part.name,
             rows=part.rows,
-            size=file.stat().st_size,
+            size=size,
             columns=columns_of(part.schema),
             stats=_statistics(part),
             closed=tuple(self._closed),
@@ -292,68 +329,24 @@ class Staging:
             held=self._batches,
         )
         self._closed = []
-        with (self.folder / MANIFEST).open("a", encoding="utf-8") as manifest:
-            manifest.write(_line(finished))
-            manifest.flush()
-            os.fsync(manifest.fileno())
+        self._unheld.clear()
         self._parts.append(finished)
-        release(self.folder, finished.held)
+        if not last or isinstance(self.folder, Path):
+            vouch(self.folder, self._parts)
+            release(self.folder, finished.held)
 
 
-def _line(part: Part) -> str:
-    return json.dumps(asdict(part)) + "\n"
+def _described(facts: Mapping[str, str], schema: pa.Schema) -> dict[str, str]:
+    """What a read is about; one that is gone on with began when its first rows came."""
+    return {"began": datetime.now(UTC).isoformat(), **facts, "columns": columns_of(schema)}
 
 
-def _rewrite(manifest: Path, parts: Iterable[Part]) -> None:
-    """The manifest without what cannot be used: half a line at its end would spoil the next one."""
-    _write(manifest, "".join(map(_line, parts)))
-
-
-def _describe(folder: Path, facts: Mapping[str, str], schema: pa.Schema) -> None:
-    told = {**facts, "columns": columns_of(schema), "began": datetime.now(UTC).isoformat()}
-    _write(folder / READ, json.dumps(told))
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a small file: it has all of the text or is as before."""
-    draft = file.with_suffix(".draft")
-    draft.write_text(text, encoding="utf-8")
-    synced(draft)
-    draft.replace(file)
-
-
-def forget(path: Path, run_id: str) -> None:
-    """Remove a run's manifest (and spooled parts) after its commit; parts of a full read belong to the table now."""
-    shutil.rmtree(path / STAGING / run_id, ignore_errors=True)
-    _remove_if_empty(path / STAGING)
-
-
-def remove(path: Path, run_id: str) -> None:
-    """Remove everything a run wrote, but for files that a version in the table's log knows."""
-    _remove(path, run_id, known_files(path))
-
-
-def sweep(path: Path, *, keep_run: str | None = None, older_than: datetime | None = None) -> tuple[str, ...]:
-    """Remove what dead runs left in a table's folder and return their ids; call it while holding the table's lock.
-
-    keep_run     a run that is alive; older_than: spare runs that wrote something at or after this moment
-
-    Files that any version in the log knows stay, also when the run died between its commit and its tidying up.
-    """
-    with storage_errors(path):
-        stale = [each.name for each in run_folders(path) if each.name != keep_run and _untouched(each, older_than)]
-        known = known_files(path) if stale else frozenset()
-        for run_id in stale:
-            _remove(path, run_id, known)
-        return tuple(stale)
-
-
-def read_column(file: Path, name: str, kind: pa.DataType) -> pa.ChunkedArray:
+def read_column(file: Place, name: str, kind: pa.DataType) -> pa.ChunkedArray:
     """One column of a Parquet file; nulls where the file is older than the column."""
-    with pq.ParquetFile(file) as parquet:
-        if name in parquet.schema_arrow.names:
-            return parquet.read(columns=[name]).column(name).cast(kind)
-        return pa.chunked_array([pa.nulls(parquet.metadata.num_rows, kind)])
+    with parquet(file) as opened:
+        if name in opened.schema_arrow.names:
+            return opened.read(columns=[name]).column(name).cast(kind)
+        return pa.chunked_array([pa.nulls(opened.metadata.num_rows, kind)])
 
 
 def _as_stored(schema: pa.Schema, key: str) -> pa.Schema:
@@ -365,53 +358,6 @@ def _as_stored(schema: pa.Schema, key: str) -> pa.Schema:
 def _undeclared(field: pa.Field) -> pa.Field:
     """A column that only rows brought says so of itself: other reads may come without it."""
     return field if field.name in SYSTEM_COLUMNS else with_notes(field, **{UNDECLARED: "true"})
-
-
-def run_folders(path: Path) -> list[Path]:
-    """The folders of all reads that have left something, oldest run id first."""
-    staging = path / STAGING
-    return sorted(each for each in staging.iterdir() if each.is_dir()) if staging.is_dir() else []
-
-
-def _untouched(folder: Path, older_than: datetime | None) -> bool:
-    if older_than is None:
-        return True
-    files = [folder, *folder.iterdir(), *folder.parent.parent.glob(f"part-{folder.name}-*.parquet")]
-    return max(each.stat().st_mtime for each in files) < older_than.timestamp()
-
-
-def _remove(path: Path, run_id: str, known: frozenset[str]) -> None:
-    """Remove a run's files, its manifest last: a second sweep finds what a first one could not finish."""
-    mine = re.compile(rf"part-{re.escape(run_id)}-\d+\.parquet")
-    for file in path.glob(f"part-{run_id}-*.parquet"):
-        if mine.fullmatch(file.name) and file.name not in known:
-            file.unlink(missing_ok=True)
-    forget(path, run_id)
-    if not (path / "_delta_log").exists():
-        _remove_if_empty(path)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-
-
-def sound_parts(path: Path, folder: Path) -> Iterator[Part]:
-    """The finished parts of a read, up to the first one whose file is missing or cut short.
-
-    Later ones do not count: a stretch that they close may have had rows in the lost one.
-    """
-    manifest = folder / MANIFEST
-    lines = manifest.read_text(encoding="utf-8").splitlines() if manifest.exists() else []
-    for line in lines:
-        try:
-            part = Part(**json.loads(line))
-            sound = (path / part.path).stat().st_size == part.size
-        except (ValueError, TypeError, OSError):  # the last line of a run that was killed may be half a line
-            return
-        if not sound:
-            return
-        yield Part(**{**asdict(part), "closed": tuple((after, upto) for after, upto in part.closed)})
 
 
 def columns_of(schema: pa.Schema) -> str:

@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from b24lake.lake.columns import conform
-from b24lake.lake.staging import Part, Staged, Staging, read_column
+from b24lake.lake.files import parquet
+from b24lake.lake.parts import Part
+from b24lake.lake.staging import Staged, Staging, read_column
 
 
 def supersede(staged: Staged, newer: Staged, run_id: str) -> Staged:
@@ -48,7 +49,7 @@ def _holds(staged: Staged, part: Part, keys: pa.Array) -> bool:
 
 
 def _without(staged: Staged, part: Part, keys: pa.Array, schema: pa.Schema) -> Iterator[pa.Table]:
-    with pq.ParquetFile(staged.path / part.path) as file:
+    with parquet(staged.path / part.path) as file:
         for number in range(file.num_row_groups):
             rows = conform(file.read_row_group(number), schema)
             yield rows.filter(pc.invert(pc.is_in(rows.column(staged.key), value_set=keys)))

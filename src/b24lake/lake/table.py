@@ -16,21 +16,25 @@ from deltalake import DeltaTable, Transaction
 
 from b24lake.errors import StopError, UsageError
 from b24lake.lake.evolution import Change
-from b24lake.lake.files import open_table, storage_errors
-from b24lake.lake.staging import STAGING
+from b24lake.lake.files import inside, open_table, storage_errors
+from b24lake.lake.parts import STAGING
+from b24lake.lake.place import ObjectPath, Place, probe
 
 MARK = "b24lake."
 """What the names of our table properties and of our entries in commits begin with."""
+
+KEY = "b24lake.key"
+"""The table property that names the primary key."""
 
 ASKED = "b24lake/asked"
 """The application id of the Delta transaction whose version stands for the fingerprint that a table last got."""
 
 _NAME = re.compile(r"[A-Za-z0-9-][A-Za-z0-9_-]{0,127}")
 _OURS = re.compile(rf"_delta_log|{STAGING}|part-[A-Za-z0-9_-]+-\d+\.parquet")
-_UNFIT = set("%#?[]|^\\")
-"""Signs that delta-rs takes for a part of a URL: it would write elsewhere, lose the history or crash."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 """What `s3://bucket` begins with; a `Path` has one slash left of two."""
+_UNFIT = set("%#?[]|^\\")
+"""Signs that delta-rs takes for a part of a URL: it would write elsewhere, lose the history or crash."""
 RESERVED = frozenset(
     word
     for line in (
@@ -89,11 +93,17 @@ class Bookmark:
 
 @dataclass(frozen=True)
 class Commit:
-    """What travels with the rows of a commit besides the rows; all metadata is text."""
+    """What travels with the rows of a commit besides the rows; all metadata is text.
+
+    properties   the table's from then on, beside its owner's
+    title        what a new table is about: its description, until somebody writes another one
+    """
 
     run_id: str
     bookmark: Bookmark | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +132,7 @@ class Counts:
 class TableState:
     """A table as its last version shows it; `rows` is None where the log does not tell."""
 
-    path: Path
+    path: Place
     version: int
     schema: pa.Schema
     owner: Owner
@@ -131,7 +141,7 @@ class TableState:
     properties: Mapping[str, str]
 
 
-def table_path(lake: Path, layer: str, table: str) -> Path:
+def table_path(lake: Place, layer: str, table: str) -> Place:
     """`LAKE/LAYER/TABLE`. Raises UsageError where a name cannot be one."""
     return lake / checked_name(layer, "layer") / checked_name(table, "table")
 
@@ -151,16 +161,19 @@ def checked_name(name: str, what: str = "table") -> str:
     return name
 
 
-def check_writable(lake: Path) -> None:
+def check_writable(lake: Place) -> None:
     """Make the lake's folder where it is missing and try to write there.
 
     Raises UsageError where the path is no folder, StopError where nothing can be written.
     """
     _check_path(lake)
+    if not isinstance(lake, Path):
+        probe(lake)
+        return
     try:
         lake.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=lake) as probe:
-            probe.write(b"b24lake")
+        with tempfile.TemporaryFile(dir=lake) as tried:
+            tried.write(b"b24lake")
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError(
             f"The lake {lake} is not a folder", why=f"{error.filename} is a file", fix="name a folder with --lake"
@@ -173,15 +186,15 @@ def check_writable(lake: Path) -> None:
         ) from error
 
 
-def _check_path(lake: Path) -> None:
-    """Raises UsageError where Delta tables could not be in such a folder, or where it is not one of this machine."""
-    if any(_SCHEME.fullmatch(part) for part in lake.parts):
+def _check_path(lake: Place) -> None:
+    """Raises UsageError where Delta tables could not be in such a folder."""
+    if isinstance(lake, Path) and any(_SCHEME.fullmatch(part) for part in lake.parts):
         raise UsageError(
-            f"The lake cannot be at {str(lake)!r}",
-            why="this is the address of an object store or a URL; a lake is a folder of this machine so far",
-            fix="name a local folder with --lake, such as /data/lake",
+            f"The lake cannot be in the folder {str(lake)!r}",
+            why="this looks like an address, but is a path of this machine",
+            fix="write an address as s3://BUCKET/PREFIX (in Python: b24lake.lake.place.place), or name another folder",
         )
-    path = str(lake.absolute())
+    path = lake.key if isinstance(lake, ObjectPath) else str(lake.absolute())
     if any(unicodedata.category(sign) == "Cc" for sign in path):
         raise UsageError(
             f"The lake cannot be in {str(lake)!r}",
@@ -197,7 +210,7 @@ def _check_path(lake: Path) -> None:
         )
 
 
-def inspect(path: Path, owner: Owner) -> TableState | None:
+def inspect(path: Place, owner: Owner) -> TableState | None:
     """The table that this stream of this portal may write; None where it has no first version yet.
 
     Raises UsageError where the folder holds something else: another stream, another portal, or nothing of ours.
@@ -206,20 +219,13 @@ def inspect(path: Path, owner: Owner) -> TableState | None:
     return None if table is None else state_of(path, table)
 
 
-def open_owned(path: Path, owner: Owner) -> DeltaTable | None:
+def open_owned(path: Place, owner: Owner) -> DeltaTable | None:
     """As `inspect`, but the Delta table itself."""
     table = open_table(path)
     if table is None:
         _refuse_foreign_files(path)
         return None
-    with storage_errors(path):
-        found = owner_of(table)
-    if found is None:
-        raise UsageError(
-            f"The table {path} was not made by b24lake",
-            why="its properties name no portal and stream",
-            fix="choose another prefix or table name; this one is never touched",
-        )
+    found = our_owner(path, table, fix="choose another prefix or table name; this one is never touched")
     if (found.portal, found.stream) != (owner.portal, owner.stream):
         raise UsageError(
             f"The table {path} belongs to stream {found.stream!r} of portal {_portal(found, owner)}",
@@ -227,6 +233,17 @@ def open_owned(path: Path, owner: Owner) -> DeltaTable | None:
             fix="choose another prefix or table name",
         )
     return table
+
+
+def our_owner(path: Place, table: DeltaTable, *, fix: str = "change it with the program that made it") -> Owner:
+    """Whose table of ours it is. Raises UsageError where it is not one of ours."""
+    with storage_errors(path):
+        found = owner_of(table)
+    if found is None:
+        raise UsageError(
+            f"The table {path} was not made by b24lake", why="its properties name no portal and stream", fix=fix
+        )
+    return found
 
 
 def _portal(owner: Owner, other: Owner) -> str:
@@ -244,7 +261,7 @@ def owner_of(table: DeltaTable) -> Owner | None:
     return next((_owner(entry) for entry in marked), None)
 
 
-def state_of(path: Path, table: DeltaTable) -> TableState:
+def state_of(path: Place, table: DeltaTable) -> TableState:
     """What the log says about the table's loaded version."""
     files = pa.table(table.get_add_actions(flatten=True))
     counted = files.column("num_records").to_pylist() if files.num_rows else []
@@ -259,12 +276,21 @@ def state_of(path: Path, table: DeltaTable) -> TableState:
     )
 
 
+def key_of(table: DeltaTable) -> str | None:
+    """The column that is the primary key; None where nobody can tell.
+
+    Tables of ours that have not been written since they say it have the key that all streams had then: `ID` or `id`.
+    """
+    told = table.metadata().configuration.get(KEY, "ID")
+    return next((name for name in schema_of(table).names if name.casefold() == told.casefold()), None)
+
+
 def schema_of(table: DeltaTable) -> pa.Schema:
     """The columns; a column's description is `comment` in its metadata."""
     return pa.schema(table.schema())
 
 
-def bookmark(path: Path, kind: Literal["time", "id"], fingerprint: str) -> int | None:
+def bookmark(path: Place, kind: Literal["time", "id"], fingerprint: str) -> int | None:
     """The value of this bookmark (0: read in full); None where the table or the bookmark does not exist."""
     table = open_table(path)
     with storage_errors(path):
@@ -298,10 +324,10 @@ def _owner(marks: Mapping[str, Any]) -> Owner:
     return Owner(*(str(marks.get(MARK + name) or "") for name in ("portal", "stream", "source", "folder")))
 
 
-def _refuse_foreign_files(path: Path) -> None:
-    if path.exists() and not path.is_dir():
+def _refuse_foreign_files(path: Place) -> None:
+    if isinstance(path, Path) and path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file", why="a table is a folder", fix="choose another prefix or table name")
-    foreign = sorted(each.name for each in path.iterdir() if not _OURS.fullmatch(each.name)) if path.exists() else []
+    foreign = sorted(each.name for each in inside(path) if not _OURS.fullmatch(each.name))
     if foreign:
         raise UsageError(
             f"The folder {path} holds files that are not a table's",

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from b24lake.lake.files import known_files, storage_errors
+from b24lake.lake.files import known_files, open_table, storage_errors
 from b24lake.lake.held import Held, held
-from b24lake.lake.staging import READ, Part, columns_of, run_folders, sound_parts
+from b24lake.lake.parts import READ, Part, sound_parts
+from b24lake.lake.place import Place
+from b24lake.lake.staging import columns_of
+from b24lake.lake.sweeping import run_folders
 
 KEPT = timedelta(hours=24)
 """An older read is begun anew."""
@@ -66,14 +69,14 @@ def joined(stretches: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     return tuple(merged)
 
 
-def unfinished(path: Path) -> dict[str, Unfinished]:
+def unfinished(path: Place) -> dict[str, Unfinished]:
     """Every read of this table that has not been tidied up, by run id."""
     with storage_errors(path):
         return {folder.name: _left(path, folder) for folder in run_folders(path)}
 
 
 def resumable(
-    path: Path, facts: Mapping[str, str], schema: pa.Schema, now: datetime, *, within: timedelta = KEPT
+    path: Place, facts: Mapping[str, str], schema: pa.Schema, now: datetime, *, within: timedelta = KEPT
 ) -> Unfinished | None:
     """The read that a new one about the same `facts` may go on with: the one with the most rows; None = begin anew.
 
@@ -84,22 +87,31 @@ def resumable(
     found = [one for one in found if one.closed]
     if not found:
         return None
-    known = known_files(path)  # a run that died behind its commit has left parts that belong to the table
+    known = known_files(open_table(path))  # a run that died behind its commit has left parts that belong to the table
     found = [one for one in found if not known.intersection(part.path for part in one.parts)]
     return max(found, key=lambda one: one.rows, default=None)
+
+
+def dead_before(path: Place, now: datetime) -> datetime | None:
+    """A read that wrote nothing since then is dead; None = every one is.
+
+    A table on this machine's disk has a lock, which its caller holds. One in an object store may be written by other
+    machines: what they write is spared as long as anybody could go on with it.
+    """
+    return None if isinstance(path, Path) else now - KEPT
 
 
 def _fits(one: Unfinished, facts: Mapping[str, str], schema: pa.Schema) -> bool:
     return one.facts.get("columns") == columns_of(schema) and facts.items() <= one.facts.items()
 
 
-def _left(path: Path, folder: Path) -> Unfinished:
+def _left(path: Place, folder: Place) -> Unfinished:
     parts = tuple(sound_parts(path, folder))
     batches = tuple(held(folder, parts[-1].held if parts else 0))
     return Unfinished(folder.name, parts, batches, _facts(folder))
 
 
-def _facts(folder: Path) -> dict[str, str]:
+def _facts(folder: Place) -> dict[str, str]:
     try:
         told = json.loads((folder / READ).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -53,6 +53,7 @@ class Column:
     kind     declared type, as "crm_status"; "" for a key that nobody declared
     many     a list of values
     code     the name it would have if no other column had it; "" where it has it
+    directory  of a crm_status: the directory that holds its labels, `ENTITY_ID` in status_list; "" where nobody tells
     """
 
     name: str
@@ -62,6 +63,7 @@ class Column:
     many: bool = False
     label: str = ""
     code: str = ""
+    directory: str = ""
 
 
 def columns(described: Any, declared: Mapping[str, str], *, key: str) -> tuple[Column, ...]:
@@ -153,7 +155,9 @@ def _column(code: str, described: Any, declared: str) -> Column:
     label = described if isinstance(described, str) else _label(descriptor, code)
     upper = str(descriptor.get("upperName") or code)  # the classic name: the universal methods have others
     many = many or kind in {"crm_multifield", "items"}
-    return Column(_own_name(code, descriptor), code, kind, arrow_type(kind, upper, many=many), many, label)
+    landing = arrow_type(kind, upper, many=many)
+    directory = str(descriptor.get("statusType") or mapping(descriptor.get("settings")).get("ENTITY_TYPE") or "")
+    return Column(_own_name(code, descriptor), code, kind, landing, many, label, directory=directory)
 
 
 def _own_name(code: str, descriptor: Mapping[str, Any]) -> str:

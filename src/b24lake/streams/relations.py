@@ -12,7 +12,7 @@ class Relation:
     """`column` of `stream` holds the `to_column` of a row of `to`.
 
     many   the column is a list
-    by     the column that says which of several streams it is
+    by     the column that says which of several streams it is, and what it says then; "" = the entityTypeId
     when   the setting it needs
     """
 
@@ -22,6 +22,7 @@ class Relation:
     to_column: str = "ID"
     many: bool = False
     by: str = ""
+    says: str = ""
     when: str = ""
 
 
@@ -45,11 +46,14 @@ RELATIONS: tuple[Relation, ...] = (
     Relation("deal_products", "PRODUCT_ID", "product"),
     Relation("deal_stage_history", "OWNER_ID", "deals"),
     Relation("lead_stage_history", "OWNER_ID", "leads"),
+    *_each("CREATED_BY", "users", "product"),
+    *_each("MODIFIED_BY", "users", "product"),
     # activities hang on any record of the CRM
     *(
-        Relation("activities", "OWNER_ID", to, to_column, by="OWNER_TYPE_ID")
-        for to, to_column in (("leads", "ID"), ("deals", "ID"), ("contacts", "ID"), ("companies", "ID"), (SPA, "id"))
+        Relation("activities", "OWNER_ID", to, by="OWNER_TYPE_ID", says=says)
+        for to, says in (("leads", "1"), ("deals", "2"), ("contacts", "3"), ("companies", "4"))
     ),
+    Relation("activities", "OWNER_ID", SPA, "id", by="OWNER_TYPE_ID"),
     Relation("activities", "RESPONSIBLE_ID", "users"),
     # smart processes
     Relation(SPA, "companyId", "companies"),
@@ -61,7 +65,10 @@ RELATIONS: tuple[Relation, ...] = (
     Relation("departments", "PARENT", "departments"),
     Relation("departments", "UF_HEAD", "users"),
     Relation("calls", "PORTAL_USER_ID", "users"),
-    *(Relation("calls", "CRM_ENTITY_ID", to, by="CRM_ENTITY_TYPE") for to in ("contacts", "companies", "leads")),
+    *(
+        Relation("calls", "CRM_ENTITY_ID", to, by="CRM_ENTITY_TYPE", says=says)
+        for to, says in (("contacts", "CONTACT"), ("companies", "COMPANY"), ("leads", "LEAD"))
+    ),
     Relation("calls", "CRM_ACTIVITY_ID", "activities"),
     Relation("open_lines", "QUEUE", "users", many=True),
 )
@@ -76,4 +83,40 @@ DESCRIBES: dict[str, str] = {
     "product_fields": "product",
     SPA_FIELDS: SPA,
     "spa_types": SPA,
+}
+
+# stream -> the columns that say what to call one of its rows
+NAMES: dict[str, tuple[str, ...]] = {
+    "activities": ("SUBJECT",),
+    "companies": ("TITLE",),
+    "contacts": ("NAME", "LAST_NAME"),
+    "deals": ("TITLE",),
+    "departments": ("NAME",),
+    "leads": ("TITLE",),
+    "product": ("NAME",),
+    "status_list": ("NAME",),
+    "users": ("NAME", "LAST_NAME"),
+    SPA: ("title",),
+}
+
+# declared type of a column -> the stream whose rows it refers to
+BY_TYPE: dict[str, str] = {
+    "user": "users",
+    "employee": "users",
+    "department": "departments",
+    "crm_company": "companies",
+    "crm_contact": "contacts",
+    "crm_deal": "deals",
+    "crm_lead": "leads",
+}
+
+# entityTypeId of the records that every portal has -> their stream
+BY_ENTITY_TYPE: dict[int, str] = {1: "leads", 2: "deals", 3: "contacts", 4: "companies"}
+
+# (stream, column) -> the directory in status_list, where the portal does not name it
+DIRECTORIES: dict[tuple[str, str], str] = {
+    ("deals", "STAGE_ID"): "DEAL_STAGE",
+    ("deal_stage_history", "STAGE_ID"): "DEAL_STAGE",
+    ("leads", "STATUS_ID"): "STATUS",
+    ("lead_stage_history", "STATUS_ID"): "STATUS",
 }

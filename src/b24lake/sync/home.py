@@ -14,6 +14,7 @@ from typing import IO
 import orjson
 
 from b24lake.errors import StopError, UsageError
+from b24lake.lake.place import Place
 from b24lake.portal.webhook import Webhook
 
 
@@ -108,7 +109,7 @@ def portal_id(address: str) -> str:
     return hashlib.sha256(address.lower().encode()).hexdigest()[:16]
 
 
-def lock_name(path: Path) -> str:
+def lock_name(path: Place) -> str:
     """A file name that stands for a path of any length."""
     return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
 

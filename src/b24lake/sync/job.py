@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,11 +17,13 @@ from b24lake.lake.children import Replaced
 from b24lake.lake.columns import SYNCED_AT
 from b24lake.lake.keys import Deletions
 from b24lake.lake.merging import commit_merge
+from b24lake.lake.place import Place
 from b24lake.lake.replacing import commit_full
-from b24lake.lake.staging import Staged, Staging, remove, sweep
+from b24lake.lake.staging import Staged, Staging
 from b24lake.lake.superseding import supersede
+from b24lake.lake.sweeping import remove, sweep
 from b24lake.lake.table import Bookmark, Commit, Counts, Owner, TableState
-from b24lake.lake.unfinished import KEPT, Unfinished, joined, resumable, unfinished
+from b24lake.lake.unfinished import KEPT, Unfinished, dead_before, joined, resumable, unfinished
 from b24lake.portal.probe import Probe
 from b24lake.reading.children import Parents
 from b24lake.reading.decode import SCHEMA_TAIL
@@ -34,6 +35,7 @@ from b24lake.streams.fields import MOMENT, schema
 from b24lake.streams.selection import INCREMENTAL, Selected
 from b24lake.sync import naming
 from b24lake.sync.contacts import CONTACT_IDS, Contacts, contacts_of
+from b24lake.sync.labels import properties_of
 from b24lake.sync.options import Options
 from b24lake.sync.report import EMPTY, SUCCESS, StreamReport
 from b24lake.sync.steps import Step, check_filter, check_whole, ids_in, no_parents, parents_of
@@ -49,6 +51,8 @@ class Job:
 
     mark     the bookmark it reads from, in milliseconds or an id; None = in full
     version  of the table when the run began; None = there is none yet
+    wrote    whether its commit made a new version
+    others   what another program did to the table's rows, so that all are read again; "" = nothing
     started  when the run began, by this machine's clock
     clock    the portal's time when the run began, in case its answers carry none
     earlier  what a read of the same kind left that was cut off: this one goes on with it
@@ -61,7 +65,7 @@ class Job:
     """
 
     selected: Selected
-    path: Path
+    path: Place
     owner: Owner
     fingerprint: str
     mark: int | None
@@ -80,6 +84,8 @@ class Job:
     parents: Parents = field(default_factory=no_parents)
     contacts: Contacts | None = None
     before: list[Step] = field(default_factory=list)
+    wrote: bool = False
+    others: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -104,10 +110,11 @@ class Job:
     def prepare(self, overlap: timedelta) -> None:
         """Take over what a read of the same kind left that was cut off, and remove what others left."""
         self.look_back(overlap)
-        sweep(self.path, keep_run=self.earlier.run_id if self.earlier else None)
+        keep = self.earlier.run_id if self.earlier else None
+        sweep(self.path, keep_run=keep, older_than=dead_before(self.path, datetime.now(UTC)))
         if self.earlier is not None:
-            self.staging = self._begin(self.earlier.run_id, self.earlier.facts)
-            self.staging.go_on(self.earlier.parts, self.earlier.held)
+            self.staging = self._begin(self.run_id, self.earlier.facts)
+            self.staging.go_on(self.earlier.run_id, self.earlier.parts, self.earlier.held)
         self.before = self.steps()
 
     def look_back(self, overlap: timedelta) -> None:
@@ -228,12 +235,15 @@ class Job:
         closed = joined([*self.closed, *(self.earlier.closed if self.earlier else ())])
         check_whole(closed, self.after)
         staged = self._staged(stats).close()
-        commit = Commit(self.run_id, self._bookmark(stats, options, closed), self._metadata(stats))
+        found = self.selected.found
+        mark, told = self._bookmark(stats, options, closed), self._metadata(stats)
+        commit = Commit(self.run_id, mark, told, properties_of(found), found.stream.title)
         if not self.incremental:
             counts = self._commit_full(staged, commit, options)
         else:
             counts = commit_merge(self.path, self.owner, staged, commit, replaced=self._replaced(options))
         self.staging = None
+        self.wrote = counts.version is not None
         self._note(counts, commit.bookmark)
 
     def _commit_full(self, staged: Staged, commit: Commit, options: Options) -> Counts:
@@ -243,8 +253,7 @@ class Job:
         newer, again = self.newer.close(), f"{self.run_id}-again"
         united = supersede(staged, newer, again)
         counts = commit_full(self.path, self.owner, united, commit, deletions=deletions)
-        for run_id in (staged.run_id, newer.run_id, again):
-            remove(self.path, run_id)
+        remove(self.path, staged.run_id, newer.run_id, again, *staged.took)
         return counts
 
     def _replaced(self, options: Options) -> Replaced | None:

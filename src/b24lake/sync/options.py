@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import get_args
 
 from b24lake.errors import UsageError
 from b24lake.lake.keys import Policy
+from b24lake.lake.moving import check_folder
+from b24lake.lake.place import Place
 from b24lake.portal.limits import PLANS, Plan
 
 POLICIES: tuple[Policy, ...] = get_args(Policy)
+FOLDER = "bitrix24"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +23,8 @@ class Options:
 
     streams            names or globs; () = all that the webhook may read
     full               read everything, whatever the sync type
+    folder             that groups the tables in the catalog; None = as they are, new ones in `FOLDER`
+    tables             stream -> name of its table, where that is another one than prefix and stream
     threshold          operating seconds above which a method rests; 0 = off
     overlap            how far before its last start an incremental read begins
     concurrency        requests on their way at once
@@ -31,12 +35,13 @@ class Options:
     calls_look_back    what `calls` have instead of the overlap: their rows change later
     """
 
-    lake: Path
+    lake: Place
     streams: tuple[str, ...] = ()
     full: bool = False
     layer: str = "raw"
-    folder: str = "bitrix24"
+    folder: str | None = None
     prefix: str = "bitrix24_"
+    tables: Mapping[str, str] = field(default_factory=dict)
     sync_types: Mapping[str, str] = field(default_factory=dict)
     replication_keys: Mapping[str, str] = field(default_factory=dict)
     threshold: float = 200.0
@@ -56,6 +61,7 @@ class Options:
         _require(1 <= self.concurrency <= 32, "The concurrency is out of range", "give 1 to 32 requests")
         _require(self.overlap >= timedelta(0), "The overlap is negative", "give a duration such as 5m")
         _require(self.calls_look_back >= timedelta(0), "The look-back of calls is negative", "give one such as 2d")
+        check_folder(self.new_folder)
         _require(
             self.portal_plan in PLANS, f"There is no portal plan {self.portal_plan!r}", f"choose {' or '.join(PLANS)}"
         )
@@ -64,6 +70,15 @@ class Options:
             f"There is no policy {self.deleted!r} for deleted rows",
             f"choose {', '.join(POLICIES)}",
         )
+
+    @property
+    def new_folder(self) -> str:
+        """The folder of tables that are not there yet."""
+        return FOLDER if self.folder is None else self.folder
+
+    def table_of(self, stream: str) -> str:
+        """The name of a stream's table."""
+        return self.tables.get(stream, f"{self.prefix}{stream}")
 
     @property
     def plan(self) -> Plan:

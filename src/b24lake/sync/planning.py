@@ -24,6 +24,7 @@ from b24lake.reading.sizing import ROUNDS, Sizing, size_children
 from b24lake.reading.timekeeper import Size, Terms
 from b24lake.streams.discovery import discover
 from b24lake.streams.selection import select
+from b24lake.sync import places
 from b24lake.sync.asked import as_asked
 from b24lake.sync.home import Home
 from b24lake.sync.job import Job
@@ -129,6 +130,7 @@ def plan(webhook: Webhook, options: Options, home: Home) -> RunPlan:
     Raises UsageError for wrong input and StopError where the webhook or the portal does not work at all.
     """
     started = datetime.now(UTC).replace(microsecond=0)
+    places.check(options)
     with closing(connect(webhook, home, portal_plan=options.portal_plan)) as connection:
         began = time.monotonic()
         portal = home.portal(webhook.address)
@@ -143,7 +145,7 @@ def plan(webhook: Webhook, options: Options, home: Home) -> RunPlan:
             switched_on=options.switched_on,
         )
         report = RunReport(run_id="plan", started_at=started)
-        owner = Owner(portal, stream="", source=webhook.address, folder=options.folder)
+        owner = Owner(portal, stream="", source=webhook.address, folder=options.new_folder)
         jobs = {job.selected.name: job for job in jobs_of(selected, discovery, options, report, owner)}
         for job in jobs.values():
             job.look_back(options.overlap_of(job.selected.name))

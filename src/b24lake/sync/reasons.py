@@ -19,5 +19,7 @@ def why_full(job: Job, options: Options) -> str:
     wanted = options.full or job.selected.sync_type != INCREMENTAL
     if wanted or job.incremental or job.version is None:
         return ""
+    if job.others:
+        return f"another program has changed its rows ({job.others})"
     marked = bookmark(job.path, job.kind, job.fingerprint)
     return ASKED_OTHERWISE if marked is None else BEGUN_ANEW

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from b24lake.errors import B24LakeError, BrokenOffError, LockedError, StopError, StreamError, UsageError
-from b24lake.lake.table import Owner, bookmark, check_writable, inspect, table_path
+from b24lake.lake.files import storage_errors
+from b24lake.lake.others import changed_by_others
+from b24lake.lake.place import at_once
+from b24lake.lake.table import Owner, bookmark_of, check_writable, open_owned, state_of
 from b24lake.portal.budget import Budget
 from b24lake.portal.connection import Connection
 from b24lake.portal.limits import PLANS
@@ -21,14 +24,16 @@ from b24lake.reading.schedule import Stats
 from b24lake.streams.discovery import Discovery, discover, kind_of_lock
 from b24lake.streams.selection import Selected, select
 from b24lake.streams.smart import entity_type_of, gone
-from b24lake.sync import memory, naming
+from b24lake.sync import memory, naming, places
 from b24lake.sync.asked import as_asked
+from b24lake.sync.committing import Committing
 from b24lake.sync.contacts import Contacts
 from b24lake.sync.home import Home, lock_name
 from b24lake.sync.job import Job, fingerprint, kind_of, mark, shown
 from b24lake.sync.options import Options
 from b24lake.sync.reasons import why_full
 from b24lake.sync.report import CANCELED, FAILED, LOCKED, SKIPPED, RunReport, StreamReport, run_status
+from b24lake.sync.upkeep import Upkeep
 from b24lake.sync.vanished import with_vanished
 
 CLOCKS_DIFFER = timedelta(days=1)  # how wrong our clock may be for a portal that does not tell its own
@@ -69,6 +74,7 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
     started = datetime.now(UTC).replace(microsecond=0)
     report = progress.report = RunReport(run_id=f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}", started_at=started)
     check_writable(options.lake)
+    places.check(options)
     connection = progress.connection = connect(webhook, home, portal_plan=options.portal_plan)
     progress.portal = webhook.address
     portal = home.portal(webhook.address)
@@ -88,13 +94,15 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
             replication_keys=options.replication_keys,
             switched_on=options.switched_on,
         )
-        owner = Owner(portal, stream="", source=webhook.address, folder=options.folder)
+        owner = Owner(portal, stream="", source=webhook.address, folder=options.new_folder)
         jobs = jobs_of(selected, discovery, options, report, owner)
         for job in jobs:
             stack.enter_context(home.lock(f"table-{lock_name(job.path)}", f"the table {job.report.table}"))
-            job.prepare(options.overlap_of(job.selected.name))
+        at_once(options.lake, lambda job: job.prepare(options.overlap_of(job.selected.name)), jobs)
+        for job in jobs:
             _say_resumed(job, report)
             _say_full(job, options, report)
+        report.notes += places.said(options.lake, {job.path: job.owner for job in jobs if job.version is None})
         progress.phase = "reading"
         _read(jobs, discovery, options, progress)
         if connection.webhook.address != webhook.address:
@@ -110,24 +118,35 @@ def jobs_of(
     portal   the owner of all the tables, without its stream
     """
     jobs = []
+    paths = places.paths_of(selected, discovery.streams, options)
     clock = discovery.probe.clock or report.started_at - CLOCKS_DIFFER
+    owners = {one.name: replace(portal, stream=one.name) for one in selected if _lock_of(one, discovery) is None}
+    opened = at_once(options.lake, lambda name: open_owned(paths[name], owners[name]), owners)
+    tables = dict(zip(owners, opened, strict=True))
     for one in selected:
-        path = table_path(options.lake, options.layer, f"{options.prefix}{one.name}")
+        path = paths[one.name]
         line = StreamReport(one.name, sync_type=one.sync_type, table=f"{options.layer}.{path.name}")
         report.streams.append(line)
         parent = discovery.streams[one.found.stream.parent] if one.found.stream.parent else None
-        locked = one.found.locked or (parent.locked if parent else None)
+        locked = _lock_of(one, discovery)
         if locked is not None:
             _shut(line, one, locked, report)
             continue
-        owner = replace(portal, stream=one.name)
-        state = inspect(path, owner)
+        owner, table = owners[one.name], tables[one.name]
+        with storage_errors(path):
+            state = None if table is None else state_of(path, table)
+        if state is not None and options.folder is None:
+            owner = replace(owner, folder=state.owner.folder)
         held = naming.held(state.schema) if state else {}
         one = naming.named(one, held)
         contacts = options.deal_contacts and one.name == "deals"
         print_ = fingerprint(one, discovery.probe, contacts=contacts, parent=parent)
         kind = kind_of(one)
-        begin = mark(state, bookmark(path, kind, print_) if state else None, one, options)
+        with storage_errors(path):
+            marked = None if table is None else bookmark_of(table, kind, print_)
+            begin = mark(state, marked, one, options)
+            others = changed_by_others(table) if table is not None and begin is not None else ""
+        begin = None if others else begin
         line.bookmark = shown(kind, begin) if begin else None
         jobs.append(
             Job(
@@ -142,11 +161,18 @@ def jobs_of(
                 clock,
                 line,
                 held,
+                others=others,
                 parent=parent,
                 contacts=Contacts() if contacts and one.found.stream.method == "crm.deal.list" else None,
             )
         )
     return jobs
+
+
+def _lock_of(selected: Selected, discovery: Discovery) -> LockedError | None:
+    """Why a stream cannot be read; one of children needs its parents."""
+    parent = selected.found.stream.parent
+    return selected.found.locked or (discovery.streams[parent].locked if parent else None)
 
 
 def _shut(line: StreamReport, selected: Selected, error: LockedError, report: RunReport) -> None:
@@ -180,14 +206,26 @@ def _read(jobs: Sequence[Job], discovery: Discovery, options: Options, progress:
         connection, concurrency=options.concurrency, threshold=options.threshold, zone=discovery.probe.zone
     )
     open_ = {job.selected.name: job for job in jobs}
-    with _ending(open_, report, reader):
+    upkeep = Upkeep(report, report.started_at)
+    with Committing(options.lake) as commits, _ending(open_, report, reader, commits):
         for number, event in enumerate(reader.read([job.ask for job in jobs])):
-            _handle(event, open_, reader, options, report)
+            _handle(event, open_, reader, options, report, upkeep, commits)
+            _settle(commits.ended(), open_, reader, report)
             memory.collect_now_and_then(number)
+        _settle(commits.ended(all_of_them=True), open_, reader, report)
+    upkeep.told()
     report.status = run_status(report.streams)
 
 
-def _handle(event: Event, open_: dict[str, Job], reader: Reader, options: Options, report: RunReport) -> None:
+def _handle(
+    event: Event,
+    open_: dict[str, Job],
+    reader: Reader,
+    options: Options,
+    report: RunReport,
+    upkeep: Upkeep,
+    commits: Committing,
+) -> None:
     job = open_.get(event.name)
     if job is None:
         return
@@ -202,10 +240,7 @@ def _handle(event: Event, open_: dict[str, Job], reader: Reader, options: Option
                 if more is not None:
                     reader.add(more)
                 else:
-                    job.commit(reader.stats[event.name], options)
-                    _explain(job, reader.stats[event.name], report)
-                    _explain_beside(job, report)
-                    del open_[event.name]
+                    commits.begin(event.name, lambda: _commit(job, reader.stats[event.name], options, upkeep))
             case Ended(error=StreamError() as error):
                 more = job.instead(error)
                 if more is None:
@@ -218,27 +253,61 @@ def _handle(event: Event, open_: dict[str, Job], reader: Reader, options: Option
     _count(job, reader)
 
 
+def _commit(job: Job, stats: Stats, options: Options, upkeep: Upkeep) -> None:
+    job.commit(stats, options)
+    if job.wrote and job.version is not None:
+        upkeep.after(job.selected.name, job.path)
+
+
+def _settle(
+    ended: Iterator[tuple[str, BaseException | None]], open_: dict[str, Job], reader: Reader, report: RunReport
+) -> None:
+    """Streams whose commits have ended are over. Raises what ends the run."""
+    for name, error in ended:
+        job = open_[name]
+        if isinstance(error, StreamError | UsageError):
+            reader.drop(name)
+            _fail(job, error, report)
+        elif error is not None:
+            raise error
+        else:
+            _explain(job, reader.stats[name], report)
+            _explain_beside(job, report)
+        del open_[name]
+        _count(job, reader)
+
+
 @contextmanager
-def _ending(open_: dict[str, Job], report: RunReport, reader: Reader) -> Iterator[None]:
+def _ending(open_: dict[str, Job], report: RunReport, reader: Reader, commits: Committing) -> Iterator[None]:
     """However the reading ends: nothing half-written stays, and the report says what became of each stream."""
     try:
         yield
     except KeyboardInterrupt:
-        _abandon(open_, reader, report, StopError("The run was canceled"))
+        _abandon(open_, reader, report, commits, StopError("The run was canceled"))
         report.status = CANCELED
         raise
     except B24LakeError as error:
         report.error = error
-        _abandon(open_, reader, report, error)
+        _abandon(open_, reader, report, commits, error)
     except BaseException:
-        _abandon(open_, reader, report, StopError("The run broke off"))
+        _abandon(open_, reader, report, commits, StopError("The run broke off"))
         raise
 
 
-def _abandon(open_: dict[str, Job], reader: Reader, report: RunReport, error: B24LakeError) -> None:
+def _abandon(
+    open_: dict[str, Job], reader: Reader, report: RunReport, commits: Committing, error: B24LakeError
+) -> None:
+    """Commits that are under way come to their end; of other streams what can be gone on with is kept."""
+    under_way = [(name, failed) for name, failed in commits.ended(all_of_them=True) if failed is None]
+    _settle(iter(under_way), open_, reader, report)
+    answers = True
     for job in open_.values():
         begun = job.selected.name in reader.stats and reader.stats[job.selected.name].commands > 0
-        _keep(job, report)
+        try:
+            if answers:
+                _keep(job, report)
+        except B24LakeError:  # the lake cannot be reached: as it is, the next run finds it
+            answers = False
         job.report.status, job.report.error = (FAILED if begun else SKIPPED), str(error)
         _count(job, reader)
     open_.clear()

@@ -32,10 +32,11 @@ def _found(name: str, number: int, discovery: Discovery) -> Found:
 def _tables(options: Options, portal: str) -> Iterator[tuple[str, int]]:
     """Stream and entityTypeId of the tables that hold this portal's smart processes."""
     layer = options.lake / options.layer
+    named = {table: stream for stream, table in options.tables.items()}
     for folder in layer.iterdir() if layer.is_dir() else ():
-        name = folder.name.removeprefix(options.prefix)
+        name = named.get(folder.name, folder.name.removeprefix(options.prefix))
         number = smart.entity_type_of(name)
-        if number is None or not folder.name.startswith(options.prefix) or not (folder / "_delta_log").is_dir():
+        if number is None or folder.name != options.table_of(name) or not (folder / "_delta_log").is_dir():
             continue
         with suppress(StreamError):  # a damaged table of a smart process that is gone is nothing to this run
             table = open_table(folder)
