@@ -12,6 +12,8 @@ from b24lake.lake.columns import conform, only_last, plain, quoted, stored, type
 
 PHONES = pa.list_(pa.struct([("ID", pa.string()), ("VALUE", pa.string())]))
 MISFITS = pa.map_(pa.string(), pa.string())
+NOON, MIDNIGHT = datetime(2026, 8, 21, 12, tzinfo=UTC), datetime(2026, 8, 21, tzinfo=UTC)
+SAID = ("2026-08-21 12:00:00.000000Z", "2026-08-21 00:00:00.000000Z")
 
 TYPE_NAMES = [
     (pa.bool_(), "boolean"),
@@ -80,7 +82,17 @@ def test_rows_get_exactly_the_columns_of_the_schema() -> None:
 CASTS = [
     (pa.array([None, "7", "-8"]), pa.int64(), [None, 7, -8], None),
     (pa.array(["7", "seven", None]), pa.int64(), [7, None, None], [None, [("X", "seven")], None]),
-    (pa.array([["a"], None]), pa.string(), [None, None], [[("X", "['a']")], None]),
+    (pa.array([["a", "я"], None]), pa.string(), ['["a","я"]', None], None),
+    (pa.array([["a"], None]), pa.int64(), [None, None], [[("X", '["a"]')], None]),
+    (pa.array([["5"], ["a"]]), pa.list_(pa.int64()), [[5], None], [None, [("X", '["a"]')]]),
+    (pa.array([5, 1, 0]), pa.bool_(), [None, True, False], [[("X", "5")], None, None]),
+    (pa.array([True, False]), pa.int64(), [1, 0], None),
+    (pa.array([True]), pa.date32(), [None], [[("X", "true")]]),
+    (pa.array([5]), pa.timestamp("us", "UTC"), [None], [[("X", "5")]]),
+    (pa.array([NOON, MIDNIGHT]), pa.int64(), [None, None], [[("X", SAID[0])], [("X", SAID[1])]]),
+    (pa.array([NOON, MIDNIGHT]), pa.date32(), [None, MIDNIGHT.date()], [[("X", SAID[0])], None]),
+    (pa.array([NOON]), pa.string(), [SAID[0]], None),
+    (pa.array(["5", "2026-08-21"]), pa.date32(), [None, MIDNIGHT.date()], [[("X", "5")], None]),
     (pa.array([1.5, 2.0]), pa.int64(), [None, 2], [[("X", "1.5")], None]),
     (pa.array([12, 10**12]), pa.decimal128(10, 2), [Decimal("12.00"), None], [None, [("X", "1000000000000")]]),
     (pa.array([[1], [2, 3]]), pa.list_(pa.string()), [["1"], ["2", "3"]], None),

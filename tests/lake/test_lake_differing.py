@@ -121,18 +121,20 @@ def test_new_and_vanished_columns_change_the_rows_that_have_values_there(deals: 
     assert deals.full(rows([1, 2], run=4)).version is None
 
 
-COLUMNS = [  # a column as it becomes, rows that differ then
-    (pa.field("TITLE", pa.string(), metadata={"comment": "Name of the deal"}), 0),
-    (pa.field("SUM", pa.decimal128(38, 9)), 0),
-    (pa.field("SUM", pa.string()), 2),
+COLUMNS: list[tuple[pa.Field, dict[str, Any], int]] = [  # a column as it becomes, its values, rows that differ then
+    (pa.field("TITLE", pa.string(), metadata={"comment": "Name of the deal"}), {}, 0),
+    (pa.field("SUM", pa.decimal128(38, 9)), {}, 0),
+    (pa.field("SUM", pa.string()), {"SUM": "10"}, 2),
+    (pa.field("PHONE", pa.int64()), {"PHONE": None}, 2),
 ]
 
 
-@pytest.mark.parametrize(("column", "updated"), COLUMNS)
-def test_changed_columns_are_a_version_of_their_own(deals: Deals, column: pa.Field, updated: int) -> None:
+@pytest.mark.parametrize(("column", "more", "updated"), COLUMNS)
+def test_changed_columns_are_a_version_of_their_own(
+    deals: Deals, column: pa.Field, more: dict[str, Any], updated: int
+) -> None:
     deals.full(rows([1, 2]))
     there = with_columns(column)
-    more = {"SUM": "10"} if column.type == pa.string() and column.name == "SUM" else {}
     counts = deals.full(rows([1, 2], run=1, schema=there, **more))
     assert (counts.updated, counts.version is not None) == (updated, True)
     assert deals.full(rows([1, 2], run=2, schema=there, **more)).version is None
@@ -146,6 +148,21 @@ def test_a_bookmark_that_is_missing_or_reset_is_written(deals: Deals) -> None:
     assert bookmark(deals.path, "time", "asked") == 0
     deals.full(rows([1], run=3), mark=8)
     assert bookmark(deals.path, "time", "asked") == 8
+
+
+def test_a_value_that_goes_with_its_side_column_is_a_change_of_its_row(deals: Deals) -> None:
+    deals.full(rows([1, 2], TITLE=None))
+    deals.merge(rows([1], run=1, schema=with_columns(pa.field("TITLE", pa.list_(pa.string()))), TITLE=["x"]))
+    counts = deals.full(rows([1, 2], run=2, schema=with_columns(without=("TITLE",))))
+    assert [(each.kind, each.column) for each in counts.changes] == [("removed", "TITLE"), ("dropped", "TITLE__ARRAY")]
+    assert (counts.updated, hours(deals)) == (1, {1: 2, 2: 0})
+
+
+def test_the_bookmark_of_a_log_without_rows_is_written_once(deals: Deals) -> None:
+    deals.full(schema=SCHEMA, mark=0)
+    assert deals.full(schema=SCHEMA, mark=0).version is None
+    assert deals.full(schema=SCHEMA, mark=7).version is not None
+    assert bookmark(deals.path, "time", "asked") == 7
 
 
 def test_rows_that_go_are_a_change_by_the_policy_only(deals: Deals) -> None:

@@ -169,6 +169,19 @@ def test_a_deal_that_is_deleted_while_it_is_read_has_no_rows(serve: Callable[...
     assert any("deals gave nothing" in note for note in report.notes)
 
 
+def test_rows_of_a_deal_that_is_refused_stay_until_a_full_sync(serve: Callable[..., Server], lake: Lake) -> None:
+    server = serve()
+    sync(lake, server)
+    before = here(lake, "deal_comments")
+    for deal in deal_ids(server):
+        server.portal.change("deals", deal, {})
+    server.portal.fault("no_access", method="crm.timeline.comment.list", after=50, next=60)
+    report = sync(lake, server)
+    assert any("deal_comments: 60 deals gave nothing" in note for note in report.notes)
+    assert (line(report, "deal_comments").status, line(report, "deal_comments").rows_deleted) == ("success", 0)
+    assert here(lake, "deal_comments") == before
+
+
 def test_where_every_deal_is_refused_the_stream_is_locked(serve: Callable[..., Server], lake: Lake) -> None:
     server = serve()
     server.portal.fault("no_access", method="crm.timeline.comment.list")

@@ -117,12 +117,49 @@ def test_what_is_not_answered_is_asked_again(serve: Callable[..., Server], lake:
     assert here(lake) == truth(server)
 
 
-def test_deals_that_come_meanwhile_get_theirs_with_the_next_run(serve: Callable[..., Server], lake: Lake) -> None:
+def test_deals_that_come_or_change_meanwhile_have_theirs_all_the_same(serve: Callable[..., Server], lake: Lake) -> None:
     server = serve(deals=600)
-    server.portal.plan("create", "deals", after=14, unit="page", method="crm.item.list")
+    server.portal.plan("create", "deals", count=3, after=14, unit="page", method="crm.item.list")
     report = sync(lake, server)
-    if any("their CONTACT_IDS come with the next run" in note for note in report.notes):
-        assert sync(lake, server).status == "success"
+    assert not report.notes
+    assert len(here(lake)) == report.streams[0].rows_read == 603
+    assert here(lake) == truth(server)
+    assert server.portal.counters.commands["crm.deal.contact.items.get"] == 3
+
+    some, *_rest, other = [deal for deal, contacts in truth(server).items() if contacts]
+    server.portal.change("deals", some, {})
+    server.portal.churn.clear()
+    server.portal.plan("change", "deals", id=other, after=2, unit="page", method="crm.item.list")
+    server.portal.plan("create", "deals", after=2, unit="page", method="crm.item.list")
+    report = sync(lake, server, overlap=timedelta(0))
+    assert not report.notes
+    assert here(lake) == truth(server)
+    assert server.portal.counters.commands["crm.deal.contact.items.get"] > 3
+
+
+def test_where_late_deals_cannot_be_asked_for_they_get_theirs_with_the_next_run(
+    serve: Callable[..., Server], lake: Lake
+) -> None:
+    server = serve(deals=600)
+    server.portal.plan("create", "deals", count=3, after=14, unit="page", method="crm.item.list")
+    server.portal.fault("no_access", method="crm.deal.contact.items.get")
+    report = sync(lake, server)
+    assert (report.status, len(here(lake)), report.streams[0].portal_total) == ("success", 603, 603)
+    assert any("3 came or changed" in note and "come with the next run" in note for note in report.notes)
+    assert sync(lake, server).status == "success"
+    assert here(lake) == truth(server)
+
+
+def test_very_many_late_deals_are_left_to_the_next_run(
+    serve: Callable[..., Server], lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b24lake.sync.contacts.MOST_LATE", 20)
+    server = serve(deals=600)
+    server.portal.plan("create", "deals", count=21, after=14, unit="page", method="crm.item.list")
+    report = sync(lake, server)
+    assert any("21 came or changed" in note for note in report.notes)
+    assert "crm.deal.contact.items.get" not in server.portal.counters.commands
+    assert sync(lake, server).status == "success"
     assert here(lake) == truth(server)
 
 

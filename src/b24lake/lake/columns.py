@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -183,24 +185,46 @@ def conform(rows: pa.Table, schema: pa.Schema, renames: Mapping[str, str] | None
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> tuple[pa.ChunkedArray, list[str | None] | None]:
     """The column in its new type, and per row the text of a value that does not fit; None where all fit."""
-    try:
-        return column.cast(kind), None
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        pairs = [_cast_one(value, kind) for value in column]
-        return pa.chunked_array([pa.array([value for value, _ in pairs], kind)]), [text for _, text in pairs]
+    with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        cast = column.cast(kind)
+        if _means_the_same(column, cast):
+            return cast, None
+    pairs = [_cast_one(value, kind) for value in column]
+    return pa.chunked_array([pa.array([value for value, _ in pairs], kind)]), [text for _, text in pairs]
 
 
 def _cast_one(value: pa.Scalar, kind: pa.DataType) -> tuple[Any, str | None]:
     if not value.is_valid:
         return None, None
-    text = str(value.as_py())
-    # By way of its text a number gets into a decimal that could not hold every number of its type.
-    for each in [value] if pa.types.is_nested(value.type) else [value, pa.scalar(text)]:
-        try:
-            return each.cast(kind).as_py(), None
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            continue
+    text = _text(value)
+    if pa.types.is_string(kind):
+        return text, None
+    with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        cast = value.cast(kind)
+        if _means_the_same(value, cast):
+            return cast.as_py(), None
+    with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # By way of its text a number gets into a decimal that could not hold every number of its type.
+        return pa.scalar(text).cast(kind).as_py(), None
     return None, text
+
+
+def _means_the_same(before: Any, after: Any) -> bool:
+    """Tell whether a cast of a column, or of one value, was none of those that Arrow does by taking something away.
+
+    A moment would lose its time as a day, a number all but its sign as a boolean, and become a moment of 1970.
+    """
+    if castable(before.type, after.type) or pa.types.is_string(before.type):
+        return True
+    moments = [pa.types.is_temporal(each.type) for each in (before, after)]
+    return moments[0] == moments[1] and bool(after.cast(before.type).equals(before))
+
+
+def _text(value: pa.Scalar) -> str:
+    """A value as text; lists, structs and maps as JSON."""
+    if pa.types.is_nested(value.type):
+        return json.dumps(value.as_py(), ensure_ascii=False, separators=(",", ":"), default=str)
+    return str(value.cast(pa.string()).as_py())
 
 
 def _noted(misfits: pa.ChunkedArray, refused: Mapping[str, Sequence[str | None]]) -> pa.ChunkedArray:

@@ -56,12 +56,14 @@ def changes(
 
     schema   what the table's columns will be
 
-    A column that one side does not have is null there, and an old value counts as what it is in its new type.
+    A column that one side does not have is null there, and an old value counts as what it is in its new type: one that
+    is nothing in it differs.
     """
     rows = _Pairs(files, old, parts, staged, difference)
     differs = pc.is_null(rows.places)
     known = pc.invert(differs)
-    for field in schema:
+    kept = {name.casefold() for name in schema.names}
+    for field in (*schema, *(each for each in old if each.name.casefold() not in kept)):
         if field.name not in {SYNCED_AT, staged.key}:
             differs = pc.or_(differs, rows.differs(field))
     unchanged = pc.invert(differs)
@@ -84,27 +86,32 @@ class _Pairs:
         self.places = pc.index_in(after, value_set=before)
 
     def differs(self, field: pa.Field) -> pa.ChunkedArray:
-        """Per new row: does its value differ from that of its old row."""
-        return different(self._before(field), self._after(field))
+        """Per new row: does its value differ from that of its old row; one that does not fit its new type does."""
+        before, lost = self._before(field)
+        differs = different(before, self._after(field))
+        return differs if lost is None else pc.or_(differs, lost)
 
     def synced_at(self, unchanged: pa.ChunkedArray) -> pa.ChunkedArray | None:
         """The old time where a row is unchanged and has one, else the new one."""
         if SYNCED_AT not in self.old or SYNCED_AT not in self.staged.schema.names:
             return None
         field = pa.field(SYNCED_AT, UTC_MICROS)
-        before, after = self._before(field), self._after(field)
+        (before, _), after = self._before(field), self._after(field)
         return pc.if_else(unchanged, pc.coalesce(before, after), after)
 
-    def _before(self, field: pa.Field) -> pa.ChunkedArray:
+    def _before(self, field: pa.Field) -> tuple[pa.ChunkedArray, pa.ChunkedArray | None]:
+        """Per new row: the old value in the column's new type, and was there one that has none in it."""
         held = self.old.get(field.name.casefold())
         if held is None:
-            return _nulls(len(self.places), field.type)
+            return _nulls(len(self.places), field.type), None
         chunks = [chunk for file in self.files for chunk in read_column(file, held.name, held.type).chunks]
-        column = pa.chunked_array(chunks, held.type)
-        if held.type != field.type:
-            bare = pa.schema([pa.field(field.name, field.type)])
-            column = conform(pa.table([column], names=[field.name]), bare).column(0)
-        return _taken(column, self.places)
+        old = pa.chunked_array(chunks, held.type)
+        if held.type == field.type:
+            return _taken(old, self.places), None
+        bare = pa.schema([pa.field(field.name, field.type)])
+        column = conform(pa.table([old], names=[field.name]), bare).column(0)
+        lost = pc.and_(pc.is_valid(old), pc.is_null(column))
+        return _taken(column, self.places), pc.fill_null(_taken(lost, self.places), False)
 
     def _after(self, field: pa.Field) -> pa.ChunkedArray:
         if field.name not in self.staged.schema.names:

@@ -22,12 +22,14 @@ class Deletions:
     accept        go on even if a suspicious number would go
     guard_share   share of the rows of a table of over 1,000 rows that may go without `accept`
     at            the time to mark with, in UTC; now if None
+    because       why so many rows may be gone, for the error that stops the read
     """
 
     policy: Policy = "remove"
     accept: bool = False
     guard_share: float = 0.5
     at: datetime | None = None
+    because: str = "so many rows rarely go at once; rights or filters of the webhook may have changed"
 
     def check(self, gone: int, before: int) -> None:
         """Raises StreamError where `gone` of `before` rows are too many to believe; nothing was written then."""
@@ -36,8 +38,8 @@ class Deletions:
         if self.policy != "keep" and not self.accept and (many or everything):
             raise StreamError(
                 f"This read would delete {gone:,} of {before:,} rows",
-                why="so many rows rarely go at once; rights or filters of the webhook may have changed",
-                fix="if they are really gone, run again with --accept-deletions",
+                why=self.because,
+                fix="if they are to go, run again with --accept-deletions",
             )
 
 

@@ -151,9 +151,13 @@ def _same_rows(found: Changes, difference: Difference, deletions: Deletions) -> 
 
 
 def _same_table(table: DeltaTable, old: pa.Schema, evolution: Evolution, commit: Commit) -> bool:
-    """Tell whether columns and bookmark may stay as they are; 0 as a bookmark asked for this full read."""
+    """Tell whether columns and bookmark may stay as they are; 0 as a bookmark asked for this full read.
+
+    Of a log without rows it is 0 again.
+    """
     mark = commit.bookmark
-    marked = mark is None or bool(bookmark_of(table, mark.kind, mark.fingerprint))
+    held = bookmark_of(table, mark.kind, mark.fingerprint) if mark else None
+    marked = mark is None or bool(held) or held == mark.value
     return marked and _as_delta(old) == _as_delta(evolution.schema)
 
 

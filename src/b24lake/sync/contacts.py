@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ from b24lake.sync.steps import Ids, IdsOf, Step, check_whole, ids_ask, ids_in, n
 
 CONTACT_IDS = "CONTACT_IDS"
 LIST = arrow_type("crm_contact", CONTACT_IDS, many=True)
+MOST_LATE = 500  # deals that came after their contacts had been read and are asked for once more, one by one
 _DEAL = 2  # entityTypeId
 
 
@@ -33,11 +35,13 @@ _DEAL = 2  # entityTypeId
 class Contacts:
     """The contacts of deals: ids of the deals, rising, and the list of each.
 
-    unknown   deals that came without being known here
+    late      rows of deals that came without being known here: they wait until their contacts have been asked for
+    unknown   deals that came so, beyond MOST_LATE
     """
 
     ids: Ids = field(default_factory=lambda: np.array([], np.int64))
     lists: pa.Array = field(default_factory=lambda: pa.array([], LIST))
+    late: list[pa.RecordBatch] = field(default_factory=list)
     unknown: int = 0
 
     def know(self, ids: Ids, lists: pa.Array) -> None:
@@ -47,17 +51,42 @@ class Contacts:
         self.ids, self.lists = kept, pa.concat_arrays([lists, self.lists]).take(pa.array(places))
 
     def beside(self, batch: pa.RecordBatch, ids: Ids, name: str) -> pa.RecordBatch:
-        """The batch with the contacts of each deal in column `name`; null where there are none."""
+        """The batch with the contacts of each deal in column `name`, null where there are none; late deals wait."""
+        batch, found = self._with_lists(batch, ids, name)
+        missing = int(len(ids) - found.sum())
+        if missing and missing + sum(each.num_rows for each in self.late) <= MOST_LATE:
+            self.late.append(batch.filter(pa.array(~found)))
+            return batch.filter(pa.array(found))
+        self.unknown += missing
+        return batch
+
+    def late_ids(self, deals: Ask) -> Ids:
+        """The ids of the deals that wait."""
+        return np.unique(np.concatenate([np.array([], np.int64), *(ids_in(each, deals) for each in self.late)]))
+
+    def of_late(self, deals: Ask) -> Step:
+        """The step that asks for the contacts of the deals that wait."""
+        return _OneByOne(deals, Parents(self.late_ids(deals)), self)
+
+    def released(self, deals: Ask, name: str) -> list[pa.RecordBatch]:
+        """The rows of the deals that wait, with their contacts as far as these are known now."""
+        late, self.late = self.late, []
+        filled = [self._with_lists(each, ids_in(each, deals), name) for each in late]
+        self.unknown += sum(int(len(found) - found.sum()) for _, found in filled)
+        return [batch for batch, _ in filled]
+
+    def _with_lists(
+        self, batch: pa.RecordBatch, ids: Ids, name: str
+    ) -> tuple[pa.RecordBatch, np.ndarray[Any, np.dtype[np.bool_]]]:
         places = np.searchsorted(self.ids, ids)
         found = np.zeros(len(ids), bool)
         inside = places < len(self.ids)
         found[inside] = self.ids[places[inside]] == ids[inside]
-        self.unknown += int(len(ids) - found.sum())
         lists = self.lists.take(pa.array(places, mask=~found))
         at = batch.schema.get_field_index(name)
         if at < 0:
-            return batch.append_column(name, lists)
-        return batch.set_column(at, batch.schema.field(at), lists)
+            return batch.append_column(name, lists), found
+        return batch.set_column(at, batch.schema.field(at), lists), found
 
 
 def with_contacts(found: Found) -> Found:

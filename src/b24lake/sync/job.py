@@ -22,7 +22,7 @@ from b24lake.lake.replacing import commit_full
 from b24lake.lake.staging import Staged, Staging
 from b24lake.lake.superseding import supersede
 from b24lake.lake.sweeping import remove, sweep
-from b24lake.lake.table import Bookmark, Commit, Counts, Owner, TableState
+from b24lake.lake.table import Bookmark, Commit, Counts, Owner, TableState, bookmark
 from b24lake.lake.unfinished import KEPT, Unfinished, dead_before, joined, resumable, unfinished
 from b24lake.portal.probe import Probe
 from b24lake.reading.children import Parents
@@ -61,7 +61,9 @@ class Job:
     closed   stretches of ids that have been read
     parent   the stream whose records these rows belong to; `parents` are those of them that are read
     contacts what is put beside deals; None = nothing
-    before   what is to be read before the rows
+    before   what is to be read before the rows, or after them while `late`
+    late     contacts of late deals are being read; meanwhile `total` is what the portal told of the rows
+    withheld stretches of ids that are complete but for the late deals in them
     """
 
     selected: Selected
@@ -86,6 +88,9 @@ class Job:
     before: list[Step] = field(default_factory=list)
     wrote: bool = False
     others: str = ""
+    late: bool = False
+    total: int | None = None
+    withheld: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def kind(self) -> Kind:
@@ -159,17 +164,39 @@ class Job:
 
         Raises StreamError where something is missing.
         """
-        if not self.before:
-            return self.catch_up(options)
-        self.before.pop(0).ended()
-        stats.portal_total = None
-        return self.ask
+        if self.before:
+            self.before.pop(0).ended()
+            if not self.late:
+                stats.portal_total = None
+                return self.ask
+        return self._fill_in(stats) or self.catch_up(options)
 
-    def instead(self, error: StreamError) -> Ask | None:
-        """What to read where a step cannot be read; None = nothing, the stream ends with the error."""
+    def instead(self, error: StreamError, stats: Stats, options: Options) -> Ask | None:
+        """What to read where a step cannot be read, as `go_on`. Raises the error where the stream ends with it."""
         steps = self.before[0].instead(error) if self.before else ()
-        self.before[:1] = steps or self.before[:1]
-        return self.ask if steps else None
+        if steps:
+            self.before[:1] = steps
+            return self.ask
+        if not self.late:
+            raise error
+        self.before.clear()  # late deals do without their contacts until the next run
+        return self.go_on(stats, options)
+
+    def _fill_in(self, stats: Stats) -> Ask | None:
+        """What asks for the contacts of the deals that were not there yet when contacts were read; then stage them."""
+        if self.contacts is None or not self.contacts.late:
+            return None
+        self.late = not self.late
+        if self.late:
+            self.total, self.before = stats.portal_total, [self.contacts.of_late(self.rows)]
+            return self.ask
+        stats.portal_total = self.total
+        *rows, last = self.contacts.released(self.rows, self._contacts_column)
+        for batch in rows:
+            self._stage(batch, (), stats)
+        self._stage(last, self.withheld, stats)
+        self.withheld = []
+        return None
 
     def catch_up(self, options: Options) -> Ask | None:
         """When everything has been read: what else to ask for, since rows read by an earlier run may have changed."""
@@ -188,13 +215,22 @@ class Job:
             self.before[0].take(rows)
             return
         check_filter(rows.batch, self.rows)
-        synced = pa.repeat(pa.scalar(self.started, MOMENT), rows.batch.num_rows)
-        batch = self._with_contacts(rows.batch).append_column(SYNCED_AT, synced)
+        batch, closed = rows.batch, rows.closed
+        if self.contacts is not None:
+            batch = self.contacts.beside(batch, ids_in(batch, self.rows), self._contacts_column)
+            late = self.contacts.late_ids(self.rows)  # who goes on with this read is to ask for these again
+            self.withheld += [(after, upto) for after, upto in closed if ((late > after) & (late <= upto)).any()]
+            closed = tuple(one for one in closed if one not in self.withheld)
+        self._stage(batch, closed, stats)
+
+    def _stage(self, batch: pa.RecordBatch, closed: Sequence[tuple[int, int]], stats: Stats) -> None:
+        synced = pa.repeat(pa.scalar(self.started, MOMENT), batch.num_rows)
+        batch = batch.append_column(SYNCED_AT, synced)
         if self.catching_up and not self.incremental:
             self.newer = self.newer or self._begin(f"{self.run_id}-newer", None, spool=True)
             self.newer.add(batch)
         else:  # of an incremental read the last row with a key counts
-            closed = () if self.catching_up else rows.closed
+            closed = () if self.catching_up else closed
             self.closed += closed
             self._staged(stats).add(batch, closed)
 
@@ -202,12 +238,19 @@ class Job:
         """Rows begin to come anew: remove those that came."""
         if self.before:
             self.before[0].restart()
-        elif self.catching_up and not self.incremental:
+            return
+        self._forget_late()
+        if self.catching_up and not self.incremental:
             if self.newer is not None:
                 self.newer.discard()
                 self.newer = None
         elif not self.catching_up:
             self.discard()
+
+    def _forget_late(self) -> None:
+        self.withheld.clear()
+        if self.contacts is not None:
+            self.contacts.late.clear()
 
     def discard(self) -> None:
         """Remove what was staged."""
@@ -216,6 +259,7 @@ class Job:
                 staging.discard()
         self.staging = self.newer = self.earlier = None
         self.closed.clear()
+        self._forget_late()
 
     def leave(self) -> int:
         """The run ends too early: keep what can be gone on with, and say how many rows that are."""
@@ -244,10 +288,12 @@ class Job:
             counts = commit_merge(self.path, self.owner, staged, commit, replaced=self._replaced(options))
         self.staging = None
         self.wrote = counts.version is not None
-        self._note(counts, commit.bookmark)
+        self._note(counts)
 
     def _commit_full(self, staged: Staged, commit: Commit, options: Options) -> Counts:
-        deletions = Deletions(self._policy(options), options.accept_deletions, at=self.started)
+        deletions = Deletions(
+            self._policy(options), options.accept_deletions, at=self.started, because=self._why_gone()
+        )
         if self.newer is None:
             return commit_full(self.path, self.owner, staged, commit, deletions=deletions)
         newer, again = self.newer.close(), f"{self.run_id}-again"
@@ -256,23 +302,29 @@ class Job:
         remove(self.path, staged.run_id, newer.run_id, again, *staged.took)
         return counts
 
+    def _why_gone(self) -> str:
+        """Why most rows may be missing from a full read, for the guard."""
+        stream = (self.parent or self.selected.found).stream
+        funnels = ",".join(map(str, stream.params.get("filter", {}).get("@CATEGORY_ID", ())))
+        if not funnels or bookmark(self.path, self.kind, self.fingerprint) is not None:
+            return Deletions.because
+        return f"only deals of --deal-categories {funnels} are asked for, and the last run asked for something else"
+
     def _replaced(self, options: Options) -> Replaced | None:
         """The records of which all rows were read, where this is a stream of children.
 
-        Those that were refused keep what they had: they may only be hidden. A full read tells.
+        Those that were refused are not among them: whatever is gone stays until it is missing from a full read.
         """
         if self.parent is None:
             return None
         found, policy = self.selected.found, self._policy(options)
         column = next(one.name for one in found.columns if one.source == found.stream.parent_key)
         read = np.setdiff1d(self.parents.ids, self.parents.refused)
-        return Replaced(column, pa.array(read), policy, self.started)
+        return Replaced(column, pa.array(read, pa.int64()), policy, self.started)
 
-    def _with_contacts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if self.contacts is None:
-            return batch
-        column = next(one.name for one in self.selected.found.columns if one.source == CONTACT_IDS)
-        return self.contacts.beside(batch, ids_in(batch, self.rows), column)
+    @property
+    def _contacts_column(self) -> str:
+        return next(one.name for one in self.selected.found.columns if one.source == CONTACT_IDS)
 
     def _policy(self, options: Options) -> Any:
         """A FULL_TABLE stream always shows the current state; only an INCREMENTAL one may keep what is gone."""
@@ -331,15 +383,14 @@ class Job:
             "b24lake.commands": str(stats.commands),
         }
 
-    def _note(self, counts: Counts, bookmark: Bookmark | None) -> None:
+    def _note(self, counts: Counts) -> None:
         report = self.report
         report.rows_read, report.rows_inserted = counts.rows, counts.inserted
         report.rows_updated, report.rows_deleted = counts.updated, counts.deleted
         report.schema_changes = [asdict(change) for change in counts.changes]
-        if counts.refresh:
-            report.bookmark = None
-        elif bookmark is not None and counts.version is not None:
-            report.bookmark = shown(bookmark.kind, bookmark.value)
+        if counts.version is not None:  # a version of new columns alone leaves the bookmark where it was
+            held = bookmark(self.path, self.kind, self.fingerprint)
+            report.bookmark = shown(self.kind, held) if held else None
         report.status = EMPTY if not self.incremental and not counts.rows else SUCCESS
 
 

@@ -147,7 +147,7 @@ def jobs_of(
             begin = mark(state, marked, one, options)
             others = changed_by_others(table) if table is not None and begin is not None else ""
         begin = None if others else begin
-        line.bookmark = shown(kind, begin) if begin else None
+        line.bookmark = shown(kind, marked) if marked else None
         jobs.append(
             Job(
                 one,
@@ -235,17 +235,13 @@ def _handle(
                 job.take(event, reader.stats[event.name])
             case Restarted():
                 job.restart()
-            case Ended(error=None):
-                more = job.go_on(reader.stats[event.name], options)
+            case Ended(error=error):
+                stats = reader.stats[event.name]
+                more = job.go_on(stats, options) if error is None else job.instead(error, stats, options)
                 if more is not None:
                     reader.add(more)
                 else:
-                    commits.begin(event.name, lambda: _commit(job, reader.stats[event.name], options, upkeep))
-            case Ended(error=StreamError() as error):
-                more = job.instead(error)
-                if more is None:
-                    raise error
-                reader.add(more)
+                    commits.begin(event.name, lambda: _commit(job, stats, options, upkeep))
     except (StreamError, UsageError) as error:
         reader.drop(event.name)
         _fail(job, error, report)
