@@ -157,9 +157,51 @@ def test_custom_names_are_converted_as_the_vendor_says(upper, camel):
     assert camel_custom(upper) == camel
 
 
-def test_fm_comes_with_a_star_only(hook):
-    assert "fm" in hook.result("crm.item.list", entityTypeId=3, select=["*"])["items"][0]
-    assert "fm" not in hook.result("crm.item.list", entityTypeId=3, select=["id", "fm"])["items"][0]
+def test_fm_and_the_type_come_with_a_star_alone(hook):
+    def keys(*select):
+        return {"fm", "entityTypeId"} & set(hook.result("crm.item.list", entityTypeId=3, select=select)["items"][0])
+
+    assert keys("*") == keys() == {"fm", "entityTypeId"}
+    assert keys("*", "UF_*") == keys("id", "fm", "entityTypeId") == set()
+    assert hook.result("crm.item.list", entityTypeId=3, select=["*", "UF_*"])["items"][0]["hasPhone"] in ("Y", "N")
+
+
+@pytest.mark.parametrize(("entity_type", "table"), [(1, "leads"), (2, "deals"), (3, "contacts"), (4, "companies")])
+def test_rows_have_keys_that_are_not_described_and_lack_some_that_are(hook, entity_type, table):
+    """Which ones: api-reference/crm/universal/object-fields.md, "Response only" and the system fields."""
+    fields = hook.result("crm.item.fields", entityTypeId=entity_type)["fields"]
+    items = hook.result("crm.item.list", entityTypeId=entity_type, order={"id": "ASC"})["items"]
+    keys = {key for item in items for key in item}
+    assert fields.keys() - keys == {"companies" if entity_type == 3 else "contacts"}
+    beside = keys - fields.keys()
+    assert {"entityTypeId", "searchContent"} <= beside
+    assert ("phoneWork" in beside) == ("address" in beside) == ("fm" in fields) == (entity_type != 2)
+    for item, row in zip(items, rows(hook, table), strict=False):
+        told = {(each["typeId"], each["value"]) for each in item.get("fm", ())}
+        kept = {
+            (each["TYPE_ID"], each["VALUE"])
+            for kind in ("PHONE", "EMAIL", "WEB", "IM", "LINK")
+            for each in row.get(kind, ())
+        }
+        assert told == kept
+        for file in ("photo", "logo"):
+            assert file not in item or item[file] == (row[file.upper()] or {}).get("id")
+    for key in beside - {"entityTypeId", "searchContent"}:
+        assert {item[key] for item in items} == {None} or key.startswith(("phone", "email", "imol"))
+
+
+def test_custom_fields_that_would_have_the_same_name_keep_their_own(hook):
+    for name in ("UF_CRM_twin", "UF_CRM_TWIN"):
+        hook.portal.set_field("deals", name, "string")
+    fields = hook.result("crm.item.fields", entityTypeId=2)["fields"]
+    assert {name: fields[name]["upperName"] for name in ("ufCrmTwin", "UF_CRM_TWIN")} == {
+        "ufCrmTwin": "UF_CRM_twin", "UF_CRM_TWIN": "UF_CRM_TWIN",
+    }  # fmt: skip
+    item = hook.result("crm.item.list", entityTypeId=2, order={"id": "ASC"})["items"][0]
+    row = next(hook.portal.truth("deals"))
+    assert [item["ufCrmTwin"], item["UF_CRM_TWIN"]] == [row["UF_CRM_twin"], row["UF_CRM_TWIN"]]
+    for name in ("UF_CRM_twin", "UF_CRM_TWIN"):
+        hook.portal.drop_field("deals", name)
 
 
 def test_users_lack_keys_and_have_odd_dates(hook):

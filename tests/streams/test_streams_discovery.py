@@ -16,9 +16,12 @@ from b24lake.portal.limits import PLANS, Plan
 from b24lake.portal.probe import invisible
 from b24lake.portal.webhook import parse
 from b24lake.sandbox import Portal, Server, Settings
+from b24lake.sandbox.data.dictionaries import categories
 from b24lake.streams.definitions import STREAMS
 from b24lake.streams.discovery import Discovery, discover
+from b24lake.streams.readers import read_by
 from b24lake.streams.selection import select
+from b24lake.streams.universal import UNIVERSAL, described, has_names
 
 Ask = Callable[..., Discovery]
 
@@ -263,3 +266,106 @@ def test_a_portal_too_slow_for_one_large_batch_is_asked_in_smaller_ones() -> Non
         connection.close()
     assert locked(found) == set()
     assert len(found.streams) == 22 + 2 * 23
+
+
+# --- the two readers of the core CRM, and funnels ---------------------------------------------------------------------
+
+CORE = {
+    "leads": 1, "lead_fields": 1, "deals": 2, "deal_fields": 2, "contacts": 3, "contact_fields": 3,
+    "companies": 4, "company_fields": 4,
+}  # fmt: skip
+
+
+def test_both_ways_to_read_the_core_are_found_with_the_same_two_requests() -> None:
+    found, server = discovered()
+    assert found.universal.keys() == CORE.keys()
+    assert server.portal.counters.requests == 2
+    for name, universal in found.universal.items():
+        classic = found.streams[name]
+        assert universal.locked is None
+        assert (classic.stream.reader, universal.stream.reader) == ("classic", "universal")
+        assert universal.stream.params["entityTypeId"] == CORE[name]
+        assert universal.column(universal.stream.key) == classic.stream.key
+        assert [universal.column(key) for key in universal.stream.replication_keys] == [
+            *classic.stream.replication_keys
+        ]
+        for attribute in ("name", "title", "group", "scopes", "paging", "option", "sync_types"):
+            assert getattr(universal.stream, attribute) == getattr(classic.stream, attribute)
+
+
+def test_columns_have_the_classic_names_also_where_custom_fields_do_not_keep_theirs() -> None:
+    for settings in ({}, {"original_names": False}):
+        found, _server = discovered(**settings)
+        names = {column.name for column in found.universal["deals"].columns}
+        assert {column.name for column in found.streams["deals"].columns} <= names
+
+
+def test_a_portal_that_tells_no_classic_names_cannot_be_read_in_the_universal_way() -> None:
+    stream = UNIVERSAL["deals"]
+    assert stream.translation
+    assert not has_names(described({"id": {"type": "integer"}}, {}, stream.translation))
+
+
+@pytest.mark.parametrize(
+    ("missing", "universal"),
+    [
+        ((), set()),
+        (("crm.deal.list",), {"deals"}),
+        (("crm.lead.fields",), {"leads", "lead_fields"}),
+        (("crm.contact.list", "crm.contact.fields", "crm.item.list"), {"contact_fields"}),
+        (("crm.deal.list", "crm.item.fields"), set()),
+    ],
+)
+def test_the_universal_reader_takes_over_what_the_classic_one_cannot_read_any_more(
+    missing: tuple[str, ...], universal: set[str]
+) -> None:
+    found = read_by(discovered(missing_methods=missing)[0], "classic")
+    assert {
+        name for name, one in found.streams.items() if name in CORE and one.stream.reader == "universal"
+    } == universal
+    assert {name for name, one in found.streams.items() if one.note} == universal
+
+
+@pytest.mark.parametrize("fault", ["no_access", "missing_keys"])
+def test_a_list_that_is_forbidden_or_silent_is_not_taken_over(fault: str) -> None:
+    with Server(Portal(Settings(deals=20, threshold=0))) as server:
+        server.portal.fault(fault, method="crm.deal.fields")
+        connection = Connection(parse(server.url), Budget(Plan(10**6, 10**6)), sleep=lambda _: None)
+        found = read_by(discover(connection), "classic")
+        connection.close()
+    assert locked(found) == {"deals", "deal_fields"}
+
+
+def test_every_core_stream_is_read_by_the_reader_that_was_chosen() -> None:
+    found = read_by(discovered()[0], "universal")
+    assert {name for name, one in found.streams.items() if one.stream.reader == "universal"} == CORE.keys()
+    assert not any(one.note for one in found.streams.values())
+
+
+def test_funnels_stand_among_the_choices_of_their_field() -> None:
+    found, server = discovered()
+    funnels = {one["id"]: one["name"] for one in categories(2) or []}
+    assert found.funnels == funnels
+    items = [{"ID": str(id_), "VALUE": name} for id_, name in sorted(funnels.items())]
+    for one in (found.streams, found.universal):
+        assert one["deal_fields"].stream.choices == {"crm_category": items}
+        assert not one["contact_fields"].stream.choices
+    (only,) = categories(128) or []
+    choices = found.streams["spa_fields_128"].stream.choices
+    assert choices == {"crm_category": [{"ID": str(only["id"]), "VALUE": only["name"]}]}
+    assert server.portal.counters.requests == 2
+
+
+@pytest.mark.parametrize(("more", "told"), [(22, True), (23, False)])
+def test_funnels_of_smart_processes_are_told_where_that_takes_no_further_request(more: int, told: bool) -> None:
+    found, server = discovered(more_types=more, threshold=0)
+    assert bool(found.streams["spa_fields_128"].stream.choices) is told
+    assert found.streams["deal_fields"].stream.choices
+    assert server.portal.counters.requests == 2
+
+
+def test_a_portal_that_tells_no_funnels_has_fields_all_the_same() -> None:
+    missing = ("crm.category.list", "crm.dealcategory.list", "crm.dealcategory.default.get")
+    found, _server = discovered(missing_methods=missing)
+    assert (found.funnels, locked(found)) == ({}, set())
+    assert not found.streams["deal_fields"].stream.choices

@@ -22,22 +22,24 @@ def truth(server: Server, entity: str) -> dict[int, dict[str, Any]]:
     """The same from the portal itself, by hand: raw rows, descriptors, directories."""
     described, rows, key = raw(server, entity)
     known = {(row["ENTITY_ID"], row["STATUS_ID"]): row["NAME"] for row in ask(server, "crm.status.list")}
+    funnels = categories(server, entity)
     users = {row["ID"]: " ".join(filter(None, (row["NAME"], row["LAST_NAME"]))) for row in server.portal.truth("users")}
 
     def label(descriptor: dict[str, Any], value: Any) -> Any:
         if isinstance(value, list):
             return [label(descriptor, each) for each in value] or None
-        if not value:
+        if value in (None, "", False):
             return None
         if descriptor["type"] == "enumeration":
             return {item["ID"]: item["VALUE"] for item in descriptor["items"]}[str(value)]
         if descriptor["type"] in {"user", "employee"}:
             return users.get(str(value))
+        if descriptor["type"] == "crm_category":
+            return funnels[str(value)]
         return known[(dictionary(descriptor["statusType"], str(value)), str(value))]
 
-    labelled = {
-        name: one for name, one in described.items() if one["type"] in {"enumeration", "user", "employee", "crm_status"}
-    }
+    kinds = {"enumeration", "user", "employee", "crm_status", "crm_category"}
+    labelled = {name: one for name, one in described.items() if one["type"] in kinds}
     return {int(row[key]): {name: label(one, row.get(name)) for name, one in labelled.items()} for row in rows}
 
 
@@ -52,6 +54,13 @@ def raw(server: Server, entity: str) -> tuple[dict[str, Any], list[dict[str, Any
         if len(page) < 50:
             break
     return ask(server, "crm.item.fields", **asked)["fields"], rows, "id"
+
+
+def categories(server: Server, entity: str) -> dict[str, str]:
+    """The funnels of an entity, by id; contacts and leads have none."""
+    number = int(entity.removeprefix("spa_")) if entity.startswith("spa_") else 2 * (entity == "deals")
+    told = ask(server, "crm.category.list", entityTypeId=number)["categories"] if number else []
+    return {str(one["id"]): one["name"] for one in told}
 
 
 def dictionary(status_type: str, stage: str) -> str:

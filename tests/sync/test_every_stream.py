@@ -83,8 +83,12 @@ def described(fields: Row) -> dict[str, str]:
     return {name: one["type"] + ("[]" if one["isMultiple"] else "") for name, one in fields.items()}
 
 
-def descriptors(fields: Row) -> list[Row]:
-    return [{"id": name, **one} for name, one in fields.items()]
+def descriptors(server: Server, fields: Row, entity_type: int = 0) -> list[Row]:
+    """Field definitions; a funnel has the portal's funnels to choose from."""
+    funnels = get(server, "crm.category.list", {"entityTypeId": entity_type})["result"] if entity_type else {}
+    names = sorted((one["id"], one["name"]) for one in funnels.get("categories", ()))
+    choices = {"crm_category": {"items": [{"ID": id_, "VALUE": name} for id_, name in names]}}
+    return [{"id": name, **one, **choices.get(one["type"], {})} for name, one in fields.items()]
 
 
 def labelled(fields: Row, kinds: Kinds) -> dict[str, str]:
@@ -101,10 +105,12 @@ def truth(server: Server, name: str) -> tuple[list[Row], Kinds, str]:
         number, history = HISTORY[name]
         return paged(server, "crm.stagehistory.list", {"entityTypeId": number}, "items"), history, "ID"
     if name.startswith("spa_fields_"):
-        asked = {"entityTypeId": name.removeprefix("spa_fields_"), "useOriginalUfNames": "Y"}
-        return descriptors(get(server, "crm.item.fields", asked)["result"]["fields"]), declared.ITEM_DESCRIPTOR, "id"
+        number = int(name.removeprefix("spa_fields_"))
+        fields = get(server, "crm.item.fields", {"entityTypeId": number, "useOriginalUfNames": "Y"})["result"]["fields"]
+        return descriptors(server, fields, number), declared.ITEM_DESCRIPTOR, "id"
     if name.endswith("_fields"):
-        return descriptors(get(server, f"crm.{name[:-7]}.fields", {})["result"]), declared.DESCRIPTOR, "id"
+        fields = get(server, f"crm.{name[:-7]}.fields", {})["result"]
+        return descriptors(server, fields, 2 if name == "deal_fields" else 0), declared.DESCRIPTOR, "id"
     return smart_truth(server, name) if name.startswith("spa_") else other_truth(server, name)
 
 

@@ -9,7 +9,7 @@ import deltalake
 import duckdb
 import pyarrow as pa
 import pytest
-from portal_labels import truth
+from portal_labels import categories, truth
 
 from b24lake.sandbox import Server
 from running import Lake
@@ -68,6 +68,37 @@ def test_a_readable_view_is_built_from_the_tables_alone(
         assert {name: here[id_].get(name) for name in row} == row
     told = {type(value) for row in here.values() for value in row.values()}
     assert {str, list} <= told or entity == "spa_1032", "a sandbox has no records of that smart process"
+
+
+def test_the_universal_reader_gives_the_same_labels_and_those_of_its_own_columns(
+    serve: Callable[..., Server], lake: Lake
+) -> None:
+    server = serve()
+    for entity, fields in (("deals", "deal_fields"), ("leads", "lead_fields"), ("contacts", "contact_fields")):
+        assert lake.sync(server.url, entity, fields, "status_list", "users", reader="universal").status == "success"
+        here, wanted = readable(lake, entity, fields, "ID"), truth(server, entity)
+        assert here.keys() == wanted.keys()
+        for id_, row in wanted.items():
+            assert {name: here[id_].get(name) for name in row} == row
+        assert any(row["OBSERVERS"] and all(row["OBSERVERS"]) for row in here.values())
+        ids = {row["id"] for row in opened(lake, fields).to_pylist()}
+        columns = {name for name in opened(lake, entity).column_names if not name.startswith("_")}
+        assert columns - ids <= {"ORDER_STAGE", "UF_LOGO", "UF_STAMP", "UF_DIRECTOR_SIGN", "UF_ACCOUNTANT_SIGN"}
+        assert ids <= columns
+
+
+def test_older_portals_tell_their_funnels_otherwise_and_a_new_name_comes_with_the_next_run(
+    serve: Callable[..., Server], lake: Lake
+) -> None:
+    server = serve(missing_methods=("crm.category.list",))
+    names = []
+    for _run in range(2):
+        lake.sync(server.url, "deal_fields")
+        (funnels,) = (row["items"] for row in opened(lake, "deal_fields").to_pylist() if row["id"] == "CATEGORY_ID")
+        names.append({item["ID"]: item["VALUE"] for item in funnels})
+        server.portal.set(missing_methods=())
+    assert names[0].keys() == names[1].keys() == categories(server, "deals").keys()
+    assert (names[0]["0"], names[1]) == ("General", categories(server, "deals"))
 
 
 @pytest.mark.parametrize(("entity", "fields", "key"), ENTITIES)

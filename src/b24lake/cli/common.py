@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,6 +79,21 @@ TableNames = Annotated[
     list[str] | None,
     typer.Option(
         "--table", help="STREAM=NAME: another name for its table. [default: prefix + stream]", show_default=False
+    ),
+]
+
+
+class Reader(StrEnum):
+    """The two ways to read deals, leads, contacts and companies."""
+
+    CLASSIC = "classic"
+    UNIVERSAL = "universal"
+
+
+ReaderOption = Annotated[
+    Reader,
+    typer.Option(
+        "--reader", help="How deals, leads, contacts and companies are read: by crm.deal.list … or crm.item.list."
     ),
 ]
 CallsLookBack = Annotated[str, typer.Option(help="What calls have instead of the overlap: their rows change later.")]

@@ -19,6 +19,8 @@ from b24lake.cli.common import (
     Json,
     LakeDir,
     PortalPlan,
+    Reader,
+    ReaderOption,
     TableNames,
     Url,
     WebhookFile,
@@ -59,6 +61,7 @@ def plan(
     deal_categories: DealCategories = "",
     overlap: Annotated[str, typer.Option(help="How far before the last start an incremental read begins.")] = "5m",
     calls_look_back: CallsLookBack = "2d",
+    reader: ReaderOption = Reader.CLASSIC,
     operating_threshold: Annotated[
         float, typer.Option(help="Operating seconds above which a method rests; 0 = off.")
     ] = 200.0,
@@ -88,6 +91,7 @@ def plan(
         deal_products=deal_products,
         deal_categories=common.numbers(deal_categories, "--deal-categories"),
         calls_look_back=common.duration(calls_look_back),
+        reader=reader.value,
         overlap=common.duration(overlap),
         threshold=operating_threshold,
         concurrency=concurrency,
@@ -133,6 +137,8 @@ def _show(planned: RunPlan) -> None:
             terminal.print(Text(f"{one.name}: {one.error}", style="yellow"))
         if one.because:
             terminal.print(Text(f"{one.name}: is read in full, since {one.because}", style="yellow"))
+    for note in planned.notes:
+        terminal.print(Text(note, style="yellow"))
     if planned.planned:
         terminal.print(Text(_total(planned), style="bold"))
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -27,7 +28,7 @@ from b24lake.sync.report import EMPTY, FAILED, LOCKED, SKIPPED, SUCCESS, RunRepo
 from b24lake.sync.run import Progress
 
 _STYLES = {SUCCESS: "green", EMPTY: "cyan", LOCKED: "yellow", FAILED: "red", "partial": "yellow"}
-_FEW_LABELS = 10
+_FEW = 5  # changes of one kind that get a line each
 
 
 @contextmanager
@@ -191,15 +192,18 @@ def _explain(terminal: Console, line: StreamReport) -> None:
 
 
 def _tell_changes(terminal: Console, line: StreamReport) -> None:
-    """What happened to the columns; very many new labels, as in another language, are only counted."""
-    labels = [change for change in line.schema_changes if change["kind"] == "relabeled"]
-    counted = len(labels) > _FEW_LABELS
+    """What happened to the columns; many at once, as with another reader or in another language, are put together."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
     for change in line.schema_changes:
-        if not (counted and change in labels):
+        kinds.setdefault(change["kind"], []).append(change)
+    for kind, changes in kinds.items():
+        if len(changes) > _FEW:
+            names = "" if kind == "relabeled" else f": {', '.join(change['column'] for change in changes)}"
+            terminal.print(Text(f"{line.name}: {len(changes)} columns {kind}{names}", "cyan"))
+            continue
+        for change in changes:
             told = " -> ".join(part for part in (change["before"], change["after"]) if part)
-            terminal.print(Text(f"{line.name}: column {change['column']} {change['kind']} ({told})", "cyan"))
-    if counted:
-        terminal.print(Text(f"{line.name}: {len(labels)} columns relabeled", "cyan"))
+            terminal.print(Text(f"{line.name}: column {change['column']} {kind} ({told})", "cyan"))
 
 
 def _table(*headings: str) -> Table:

@@ -18,6 +18,8 @@ from b24lake.cli.common import (
     HomeDir,
     Json,
     PortalPlan,
+    Reader,
+    ReaderOption,
     Url,
     WebhookFile,
 )
@@ -47,6 +49,7 @@ def streams(
     deal_contacts: DealContacts = False,
     deal_comments: DealComments = False,
     deal_products: DealProducts = False,
+    reader: ReaderOption = Reader.CLASSIC,
     webhook_file: WebhookFile = None,
     allow_http: AllowHttp = False,
     portal_plan: PortalPlan = "standard",
@@ -57,7 +60,7 @@ def streams(
     from b24lake.sync.run import look
 
     webhook = common.webhook(url, webhook_file, allow_http=allow_http)
-    found, _ = look(webhook, common.home(home), portal_plan=portal_plan)
+    found, _ = look(webhook, common.home(home), portal_plan=portal_plan, reader=reader.value)
     switches = {"deal_contacts": deal_contacts, "deal_comments": deal_comments, "deal_products": deal_products}
     on = {name for name, value in switches.items() if value}
     if json:
@@ -86,7 +89,7 @@ def _stream(found: Found, on: Collection[str]) -> dict[str, Any]:
     from b24lake.streams.selection import is_hidden, switch
 
     stream, locked = found.stream, found.locked
-    hidden = is_hidden(stream, on)
+    hidden, changes = is_hidden(stream, on), [found.column(key) for key in stream.replication_keys]
     reason, cure = (locked, locked.fix) if locked else (None, f"add {switch(stream)}" if hidden else None)
     return {
         "name": stream.name,
@@ -98,10 +101,12 @@ def _stream(found: Found, on: Collection[str]) -> dict[str, Any]:
         "cure": cure,
         "scopes": list(stream.scopes),
         "method": stream.method,
+        "reader": stream.reader,
+        "note": found.note or None,
         "cost": stream.cost,
-        "primary_key": [stream.key],
-        "replication_key": stream.replication_keys[0] if stream.replication_keys else None,
-        "replication_keys": list(stream.replication_keys),
+        "primary_key": [found.column(stream.key)],
+        "replication_key": changes[0] if changes else None,
+        "replication_keys": changes,
         "sync_types": list(stream.sync_types),
         "fields": [
             {"name": column.name, "type": str(column.type), "declared": column.kind, "label": column.label}
@@ -136,6 +141,9 @@ def _show(discovery: Discovery, on: Collection[str]) -> None:
             table.add_row(*line, *[""] * (6 - len(line)), *([Text(one.stream.title)] if wide else []))
     terminal.print(table)
     _explain(terminal, in_order)
+    for one in in_order:
+        if one.note:
+            terminal.print(Text(f"\n{one.stream.name}: {one.note}.", style="yellow"))
     warning = invisible(discovery.probe)
     if warning:
         terminal.print(Text(f"\n{warning}.", style="yellow"))
@@ -150,11 +158,12 @@ def _line(found: Found, on: Collection[str]) -> list[Any]:
     stream, name = found.stream, f"  {found.stream.name}"
     if found.lock is not None:
         return [name, Text(_LOCKS[found.lock], style="red")]
-    badge = Text(stream.cost, style="yellow") if stream.parent else Text(", ".join(stream.replication_keys) or "–")
+    key, changes = found.column(stream.key), ", ".join(found.column(one) for one in stream.replication_keys)
+    badge = Text(stream.cost, style="yellow") if stream.parent else Text(changes or "–")
     if is_hidden(stream, on):
-        return [name, Text("hidden", style="yellow"), stream.key, badge, Text(f"until {switch(stream)}", style="dim")]
+        return [name, Text("hidden", style="yellow"), key, badge, Text(f"until {switch(stream)}", style="dim")]
     types = ", ".join(stream.sync_types)
-    return [name, Text("available", style="green"), stream.key, badge, types, str(len(found.columns))]
+    return [name, Text("available", style="green"), key, badge, types, str(len(found.columns))]
 
 
 def _explain(terminal: Console, found: Iterable[Found]) -> None:

@@ -20,6 +20,8 @@ from b24lake.cli.common import (
     Json,
     LakeDir,
     PortalPlan,
+    Reader,
+    ReaderOption,
     TableNames,
     Url,
     WebhookFile,
@@ -79,6 +81,7 @@ def sync(
     deal_categories: DealCategories = "",
     overlap: Annotated[str, typer.Option(help="How far before the last start an incremental read begins.")] = "5m",
     calls_look_back: CallsLookBack = "2d",
+    reader: ReaderOption = Reader.CLASSIC,
     operating_threshold: Annotated[
         float, typer.Option(help="Operating seconds above which a method rests; 0 = off.")
     ] = 200.0,
@@ -110,6 +113,7 @@ def sync(
         deal_products=deal_products,
         deal_categories=common.numbers(deal_categories, "--deal-categories"),
         calls_look_back=common.duration(calls_look_back),
+        reader=reader.value,
         overlap=common.duration(overlap),
         threshold=operating_threshold,
         concurrency=concurrency,

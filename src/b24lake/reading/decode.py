@@ -9,14 +9,17 @@ from itertools import chain
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import Raw
 
 from b24lake.errors import StreamError
 from b24lake.portal.replies import parsed
 from b24lake.reading import cutting
 from b24lake.reading.paging import Row
+from b24lake.reading.translating import FLAGS, translated
 from b24lake.reading.values import Misfits, Values, decode
 from b24lake.streams.fields import Column, distinct, schema, undeclared
+from b24lake.streams.translation import Translation
 
 MISFITS = "_misfits"
 MISFITS_TYPE = pa.map_(pa.string(), pa.string())
@@ -28,20 +31,30 @@ _MANY = 200  # rows of JSON that are cut into columns; fewer are parsed sooner
 class Decoder:
     """Decodes the rows of one stream. Its columns grow when a row brings a key that nobody declared.
 
-    key    primary key: a row without a readable one is an error of the stream, never a null
-    zone   the server's, for times without an offset
-    held   columns that the table has, each with the code of its field: a key that has one keeps it
+    key           primary key: a row without a readable one is an error of the stream, never a null
+    zone          the server's, for times without an offset
+    held          columns that the table has, each with the code of its field: a key that has one keeps it
+    translation   of the rows' keys; None = they are the columns' own
     """
 
     def __init__(
-        self, columns: Sequence[Column], key: str, zone: tzinfo, held: Mapping[str, str] | None = None
+        self,
+        columns: Sequence[Column],
+        key: str,
+        zone: tzinfo,
+        held: Mapping[str, str] | None = None,
+        translation: Translation | None = None,
     ) -> None:
         self.columns, self.key, self.zone, self.held = tuple(columns), key, zone, dict(held or {})
+        self.translation = translation
         self.misfits = 0
 
     def batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
         """Rows -> one batch: as many rows in the same order, the columns, and `_misfits`. The rows are used up."""
         parts = _columns_of(rows)
+        if self.translation:
+            self._check(parts, self.translation)
+            parts = translated(parts, self.translation)
         self._grow(parts)
         nothing = [None] * len(rows)
         arrays, unfit = [], {}
@@ -57,10 +70,22 @@ class Decoder:
 
     def _grow(self, parts: Iterable[str]) -> None:
         known = {column.source for column in self.columns}
-        new = [undeclared(source) for source in parts if source not in known]
+        new = [undeclared(source, self.translation) for source in parts if source not in known]
         if new:
             used = {column.name: column.code or column.name for column in self.columns}
             self.columns += distinct(new, self.held | used)
+
+    def _check(self, parts: Mapping[str, Values], translation: Translation) -> None:
+        """Raises StreamError where rows say that they have phones or e-mails, but no row brings any."""
+        if not translation.apart or translation.apart in parts:
+            return
+        flags = [column for column in self.columns if column.source in FLAGS and column.source in parts]
+        if any(pc.any(decode(parts[flag.source], flag, self.zone)[0]).as_py() for flag in flags):
+            raise StreamError(
+                f"The portal sends no phones and e-mails ({translation.apart}), but says that there are some",
+                why="its version of the universal methods does not give them",
+                fix="read the stream with --reader classic",
+            )
 
     def _misfits(self, unfit: dict[str, Misfits], count: int) -> pa.Array:
         if not unfit:

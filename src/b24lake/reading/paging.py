@@ -9,7 +9,7 @@ chain is trusted only up to its first short page, missing page, error, or id tha
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from b24lake.portal.connection import Command
 from b24lake.portal.phpquery import Reference, reference
 from b24lake.portal.replies import Answer, listed, parsed, whole
 from b24lake.reading.values import moment
-from b24lake.streams.definitions import Stream
+from b24lake.streams.definitions import ORIGINAL_NAMES, Stream
 from b24lake.streams.fields import descriptor_rows
 
 LIMIT = 200  # rows of one page of open lines, at most
@@ -85,7 +85,7 @@ def chain_commands(stream: Stream, chain: Chain, since: Since | None, prefix: st
 def newest_command(stream: Stream, since: Since | None) -> Command:
     """The page with the highest ids, ids only: how far the stream reaches."""
     params = page_params(stream, 0, None, since, descending=True)
-    return Command(stream.method, {**params, "select": [stream.key]} if "select" in params else params)
+    return Command(stream.method, narrowed(params, [stream.key]))
 
 
 def page_params(
@@ -107,8 +107,17 @@ def page_params(
 
 def count_params(stream: Stream, upto: int | None, since: Since | None = None) -> dict[str, Any]:
     """Parameters of a page that the portal counts: `total` is the number of rows with ids up to `upto`."""
-    params = {**page_params(stream, 0, upto, since), "start": 0}
-    return {**params, "select": [stream.key]} if "select" in params else params
+    return narrowed({**page_params(stream, 0, upto, since), "start": 0}, [stream.key])
+
+
+def narrowed(params: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Parameters that ask for these fields alone, where the method can be asked for fields.
+
+    Portals were seen to leave out standard fields that are named while custom ones keep their own names.
+    """
+    if "select" not in params:
+        return dict(params)
+    return {name: value for name, value in params.items() if name != ORIGINAL_NAMES} | {"select": [*names]}
 
 
 def read_chain(stream: Stream, chain: Chain, since: Since | None, answers: Sequence[Answer]) -> Read:
@@ -141,7 +150,7 @@ def rows_of(stream: Stream, result: Any) -> list[Row]:
     """
     if stream.paging == "fields":
         found = result.get("fields", result) if isinstance(result, dict) and stream.rows_at else result
-        return [*descriptor_rows(found)]
+        return [*descriptor_rows(found, stream.translation, stream.choices)]
     if stream.rows_at and isinstance(result, dict):
         result = result.get(stream.rows_at, result)
     rows = listed(result)

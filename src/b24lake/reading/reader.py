@@ -105,7 +105,7 @@ class Reader:
         decoder.misfits = self.stats[ask.stream.name].misfits
 
     def _decoder(self, ask: Ask) -> Decoder:
-        return Decoder(ask.columns, ask.stream.key, self.schedule.zone, ask.held)
+        return Decoder(ask.columns, ask.stream.key, self.schedule.zone, ask.held, ask.stream.of_keys)
 
     def drop(self, name: str) -> None:
         """Read no more of a stream: nobody can take its rows."""

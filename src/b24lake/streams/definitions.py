@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,11 +22,16 @@ from b24lake.streams.declared import (
     USER,
     Declared,
 )
+from b24lake.streams.translation import Translation
 
 Paging = Literal["keyset", "offset", "limit", "whole", "fields", "each", "children"]
 Spelling = Literal["crm", "user", "department", "call"]
+ReaderName = Literal["classic", "universal"]
+
+Items = Sequence[Mapping[str, str]]  # the choices of a list: ID and VALUE of each
 
 MULTIFIELDS = ("PHONE", "EMAIL", "WEB", "IM", "LINK")
+ORIGINAL_NAMES = "useOriginalUfNames"
 _ALL = ("*", "UF_*")
 
 
@@ -52,6 +57,8 @@ class Stream:
     describe          method that names the columns, with `describe_params`; "" = `declared` alone
     option            setting that must be on for the stream to be offered; "" = always
     declared          declared type by column, where the portal does not tell it (types of `*.fields` descriptors)
+    translation       of fields into the names that the classic methods have for them; None = they keep their names
+    choices           of *_fields: items of the fields of a type, which the portal tells elsewhere, by declared type
     docs              page of the vendor's reference this row was written from
     """
 
@@ -75,6 +82,18 @@ class Stream:
     describe_params: Mapping[str, Any] = field(default_factory=dict)
     option: str = ""
     declared: Mapping[str, str] = field(default_factory=dict)
+    translation: Translation | None = None
+    choices: Mapping[str, Items] = field(default_factory=dict)
+
+    @property
+    def reader(self) -> ReaderName:
+        """Which of the two ways to read the core CRM this is."""
+        return "universal" if self.translation else "classic"
+
+    @property
+    def of_keys(self) -> Translation | None:
+        """What becomes of the keys of its rows: those of *_fields are not fields, but tell about them."""
+        return None if self.paging == "fields" else self.translation
 
     @property
     def sync_types(self) -> tuple[str, ...]:
@@ -137,6 +156,11 @@ def _history(name: str, title: str, entity_type: int, declared: Declared) -> Str
     )
 
 
+def of_type(entity_type: int) -> Mapping[str, Any]:
+    """What the universal methods need to know: the type of the records, and that custom fields keep their names."""
+    return {"entityTypeId": entity_type, ORIGINAL_NAMES: "Y"}
+
+
 def smart_items(entity_type: int, title: str) -> Stream:
     """The records of one smart process."""
     return Stream(
@@ -145,12 +169,12 @@ def smart_items(entity_type: int, title: str) -> Stream:
         group=SMART,
         scopes=("crm",),
         method="crm.item.list",
-        params={"entityTypeId": entity_type, "useOriginalUfNames": "Y", "select": ["*"]},
+        params={**of_type(entity_type), "select": ["*"]},
         rows_at="items",
         key="id",
         replication_keys=("updatedTime",),
         describe="crm.item.fields",
-        describe_params={"entityTypeId": entity_type, "useOriginalUfNames": "Y"},
+        describe_params=of_type(entity_type),
         docs="api-reference/crm/universal/crm-item-list.md",
     )
 
@@ -163,7 +187,7 @@ def smart_fields(entity_type: int, title: str) -> Stream:
         group=SMART,
         scopes=("crm",),
         method="crm.item.fields",
-        params={"entityTypeId": entity_type, "useOriginalUfNames": "Y"},
+        params=of_type(entity_type),
         rows_at="fields",
         key="id",
         paging="fields",

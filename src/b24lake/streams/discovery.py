@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -12,10 +12,12 @@ from b24lake.portal import phpquery, probe
 from b24lake.portal.connection import MAX_COMMANDS, Command, Connection
 from b24lake.portal.probe import Probe
 from b24lake.portal.replies import Answer, mapping
-from b24lake.streams import smart
+from b24lake.streams import funnels, smart, universal
 from b24lake.streams.definitions import SMART, STREAMS, Stream
-from b24lake.streams.fields import Column, columns
+from b24lake.streams.fields import CATEGORY, Column, columns, name_of
+from b24lake.streams.funnels import Funnels
 from b24lake.streams.scopes import tick
+from b24lake.streams.universal import UNIVERSAL
 
 ROUNDS = 5  # times that a command which a portal leaves unanswered is asked
 RESTING_ROUNDS = 240  # times that one is asked whose method rests: about the ten minutes that a rest lasts at most
@@ -35,11 +37,16 @@ _LOCKS: Mapping[str, Lock] = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A stream as one portal has it; `locked` says why it cannot be read there."""
+    """A stream as one portal has it; `locked` says why it cannot be read there, `note` how it is read otherwise."""
 
     stream: Stream
     columns: tuple[Column, ...] = ()
     locked: LockedError | None = None
+    note: str = ""
+
+    def column(self, source: str) -> str:
+        """The column that holds a key of the portal's rows."""
+        return name_of(self.columns, source)
 
     @property
     def lock(self) -> Lock | None:
@@ -59,11 +66,15 @@ class Discovery:
     """What one webhook may read. `streams` holds all of them by name, the locked ones as well.
 
     knows_types   whether the portal told which smart processes there are; otherwise some may be missing in `streams`
+    universal     those of the core CRM as the universal methods give them (`readers.read_by`)
+    funnels       of deals; none where the portal does not tell
     """
 
     probe: Probe
     streams: Mapping[str, Found]
     knows_types: bool = True
+    universal: Mapping[str, Found] = field(default_factory=dict)
+    funnels: Funnels = field(default_factory=dict)
 
 
 def discover(connection: Connection) -> Discovery:
@@ -72,27 +83,47 @@ def discover(connection: Connection) -> Discovery:
     A portal with smart processes is asked for theirs in a second one. Raises StopError where the webhook or the portal
     does not work at all.
     """
-    fixed = _descriptions(STREAMS.values())
-    answers = _ask(connection, {**probe.QUESTIONS, **smart.QUESTIONS, **fixed})
+    fixed = _descriptions([*STREAMS.values(), *UNIVERSAL.values()])
+    answers = _ask(connection, {**probe.QUESTIONS, **smart.QUESTIONS, **funnels.OF_DEALS, **fixed})
     about = probe.read(answers)
     types, knows_types = _smart_types(connection, answers)
-    dynamic = [stream for one in types for stream in smart.streams_of(one)]
-    asked = _descriptions(dynamic)
+    dynamic = {stream.name: stream for one in types for stream in smart.streams_of(one)}
+    asked = _descriptions(dynamic.values())
+    more = _ask(connection, {**asked, **_funnels_of(types, room=MAX_COMMANDS - len(asked))})
     described = {_question(command): answers[key] for key, command in fixed.items()}
-    more = _ask(connection, asked)
     described |= {_question(command): more[key] for key, command in asked.items()}
-    streams = {**STREAMS, **{stream.name: stream for stream in dynamic}}
+    known = {"deal_fields": funnels.of_deals(answers)}
+    known |= {name: funnels.told(more[name]) for name in dynamic if name in more}
+    streams = {**STREAMS, **dynamic}
     if smart.refused(answers):
         streams["spa_types"] = smart.listed_one_by_one(types)
-    found = {name: _found(stream, about, described) for name, stream in streams.items()}
+    found, other = (
+        {stream.name: _found(_with_choices(stream, known), about, described) for stream in each.values()}
+        for each in (streams, UNIVERSAL)
+    )
     if not knows_types and found["spa_types"].locked is None:
         found["spa_types"] = Found(streams["spa_types"], locked=_untold(answers[smart.TYPES]))
-    return Discovery(about, found, knows_types)
+    return Discovery(about, found, knows_types, other, known["deal_fields"])
+
+
+def _funnels_of(types: Collection[smart.SmartType], *, room: int) -> dict[str, Command]:
+    """What to ask for the funnels of smart processes, by the name of the stream that tells them.
+
+    Nothing where that would take one more request: these names are worth no waiting.
+    """
+    return {smart.fields_of(one): funnels.of_type(one.entity_type) for one in types} if len(types) <= room else {}
+
+
+def _with_choices(stream: Stream, known: Mapping[str, Funnels]) -> Stream:
+    """Field definitions with the names of funnels, which the portal does not tell together with the fields."""
+    told = known.get(stream.name)
+    return replace(stream, choices={CATEGORY: funnels.items(told)}) if told else stream
 
 
 def _descriptions(streams: Iterable[Stream]) -> dict[str, Command]:
     """What to ask to know the columns of streams, or at least whether the portal has their methods."""
-    questions = {_question(command): command for command in map(_description_of, streams)}
+    asked = [command for stream in streams for command in (_description_of(stream), *_existence_of(stream))]
+    questions = {_question(command): command for command in asked}
     return {f"d{number}": questions[each] for number, each in enumerate(sorted(questions))}
 
 
@@ -101,6 +132,15 @@ def _description_of(stream: Stream) -> Command:
         return Command(stream.method, stream.params)
     if stream.describe:
         return Command(stream.describe, stream.describe_params)
+    return _existence(stream)
+
+
+def _existence_of(stream: Stream) -> tuple[Command, ...]:
+    """What to ask beside the columns: whether there is the list itself, where it can be read in another way."""
+    return (_existence(stream),) if stream.name in UNIVERSAL and stream.describe else ()
+
+
+def _existence(stream: Stream) -> Command:
     return Command("method.get", {"name": stream.method.lower()})
 
 
@@ -171,16 +211,33 @@ def _found(stream: Stream, about: Probe, described: Mapping[str, Answer]) -> Fou
     if scope is not None:
         return Found(stream, locked=scope)
     answer = described.get(_question(_description_of(stream)), Answer())
-    refused = _refusal(stream, answer) if stream.describe or stream.paging == "fields" else _absence(stream, answer)
+    refused = _refusal(stream, answer) if stream.describe or stream.paging == "fields" else None
+    refused = refused or _absence(stream, described.get(_question(_existence(stream)), Answer()))
     if refused is not None:
         return Found(stream, locked=refused)
-    return Found(stream, columns(_description(stream, answer), stream.declared, key=stream.key))
+    fields = _description(stream, answer)
+    if stream.of_keys:
+        classic = STREAMS[stream.name]
+        told = described.get(_question(_description_of(classic)), Answer())
+        fields = universal.described(mapping(fields), mapping(_description(classic, told)), stream.of_keys)
+        if not universal.has_names(fields):
+            return Found(stream, locked=_nameless(stream))
+    return Found(stream, columns(fields, stream.declared, key=stream.key, translation=stream.of_keys))
 
 
 def _description(stream: Stream, answer: Answer) -> Any:
     if not stream.describe or answer.error or answer.missing:
         return None
     return mapping(answer.result).get("fields", answer.result)  # crm.item.fields wraps them
+
+
+def _nameless(stream: Stream) -> LockedError:
+    return LockedError(
+        f"{stream.describe} does not tell the classic names of fields",
+        why="the portal's CRM is too old for that",
+        fix="update an on-premise portal",
+        code="ERROR_METHOD_NOT_FOUND",
+    )
 
 
 def _absence(stream: Stream, answer: Answer) -> LockedError | None:

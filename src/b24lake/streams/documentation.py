@@ -15,6 +15,7 @@ from b24lake.streams.definitions import GROUPS, STREAMS, Stream, smart_fields, s
 from b24lake.streams.relations import DESCRIBES, RELATIONS, Relation
 from b24lake.streams.scopes import SCOPES, WHERE
 from b24lake.streams.selection import switch
+from b24lake.streams.universal import UNIVERSAL
 
 VENDOR = "https://apidocs.bitrix24.com"
 _HEAD = "<!-- Written by `make docs` from src/b24lake/streams/: change it there. -->"
@@ -95,6 +96,7 @@ def _anchor(stream: Stream) -> str:
 
 def _facts(stream: Stream) -> dict[str, str]:
     """Heading -> text, both ready for a table of Markdown."""
+    other = stream.name in UNIVERSAL
     default, *others = stream.replication_keys or ("",)
     changes = f"`{default}`" + "".join(f" or `{other}`" for other in others) if default else "none"
     if stream.parent:
@@ -105,10 +107,14 @@ def _facts(stream: Stream) -> dict[str, str]:
         "replication key": changes,
         "sync types": ", ".join(stream.sync_types),
         "scope": " or ".join(f"`{scope}`" for scope in stream.scopes),
-        "method": f"[`{stream.method}`]({vendor_page(stream)})",
+        "method": _method(stream) + (f", or {_method(UNIVERSAL[stream.name])}: [readers](readers.md)" if other else ""),
         "cost": stream.cost,
     }
     return facts | ({"switched on by": f"`{switch(stream)}`"} if stream.option else {})
+
+
+def _method(stream: Stream) -> str:
+    return f"[`{stream.method}`]({vendor_page(stream)})"
 
 
 def _codes(names: tuple[str, ...]) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 import pyarrow as pa
 
 from b24lake.portal.replies import listed, mapping
+from b24lake.streams.definitions import MULTIFIELDS, Items
+from b24lake.streams.translation import Translation
 
 TEXT, INT, SMALL, FLOAT, BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.bool_()
 MONEY, DATE, MOMENT = pa.decimal128(38, 9), pa.date32(), pa.timestamp("us", "UTC")
@@ -26,9 +28,10 @@ CODE = "b24lake.code"
 
 # links hold another record's id: 0 means "none", except for funnels, where 0 is the first one
 LINKS = (
-    "crm_lead", "crm_deal", "crm_contact", "crm_company", "crm_quote", "crm_entity", "user", "employee",
+    "crm_lead", "crm_deal", "crm_contact", "crm_company", "crm_quote", "crm_entity", "crm_webform", "user", "employee",
     "location", "iblock_element", "iblock_section", "department",
 )  # fmt: skip
+CATEGORY = "crm_category"  # the type of a field that holds a funnel
 _KINDS: Mapping[str, pa.DataType] = {
     "integer": INT,
     "double": FLOAT,
@@ -37,7 +40,7 @@ _KINDS: Mapping[str, pa.DataType] = {
     "date": DATE,
     "datetime": MOMENT,
     "enumeration": INT,
-    "crm_category": INT,
+    CATEGORY: INT,
     **dict.fromkeys(LINKS, INT),
 }
 _MONEY_NAMES = ("OPPORTUNITY", "TAX_VALUE", "REVENUE", "PRICE*", "COST", "*_ACCOUNT")
@@ -66,17 +69,22 @@ class Column:
     directory: str = ""
 
 
-def columns(described: Any, declared: Mapping[str, str], *, key: str) -> tuple[Column, ...]:
+def columns(
+    described: Any, declared: Mapping[str, str], *, key: str, translation: Translation | None = None
+) -> tuple[Column, ...]:
     """The columns of a stream: what the portal describes, then what is declared beside it, the key first.
 
-    described   result of a `*.fields` method: code -> descriptor, or code -> label (user.fields, department.fields)
-    declared    code -> type for what the portal does not describe; "integer[]" is a list of them
+    described     result of a `*.fields` method: code -> descriptor, or code -> label (user.fields, department.fields)
+    declared      code -> type for what the portal does not describe; "integer[]" is a list of them
+    translation   of codes into the names of columns; None = they have the same
     """
     codes = {code: value for code, value in mapping(described).items() if isinstance(code, str) and code}
-    built = [_column(code, value, declared.get(code, "")) for code, value in codes.items()]
-    built += [_column(code, None, kind) for code, kind in declared.items() if code not in codes]
+    if translation:
+        codes = {code: value for code, value in codes.items() if code not in {*translation.left_out, translation.apart}}
+    built = [_column(code, value, declared.get(code, ""), translation) for code, value in codes.items()]
+    built += [_column(code, None, kind, translation) for code, kind in declared.items() if code not in codes]
     if key not in {column.source for column in built}:
-        built.append(_column(key, None, "integer"))
+        built.append(_column(key, None, "integer", translation))
     built.sort(key=lambda column: column.source != key)
     return distinct(built)
 
@@ -106,9 +114,14 @@ def _free(code: str, seen: Collection[str]) -> str:
     return next(name for name in names if name.casefold() not in seen)
 
 
-def undeclared(source: str) -> Column:
+def undeclared(source: str, translation: Translation | None = None) -> Column:
     """A key of a row that no descriptor names: it lands as text."""
-    return Column(source, source, "", TEXT)
+    return Column(translation.column(source) if translation else source, source, "", TEXT)
+
+
+def name_of(built: Iterable[Column], source: str) -> str:
+    """The name of the column that holds a key of the portal's rows; the key itself where there is none."""
+    return next((column.name for column in built if column.source == source), source)
 
 
 def schema(built: Iterable[Column]) -> pa.Schema:
@@ -147,22 +160,25 @@ def _list(item: pa.DataType) -> pa.DataType:
     return pa.list_(pa.field("element", item))  # the item name that Delta uses
 
 
-def _column(code: str, described: Any, declared: str) -> Column:
+def _column(code: str, described: Any, declared: str, translation: Translation | None = None) -> Column:
     descriptor = described if isinstance(described, dict) else {}
     kind = declared.removesuffix("[]") or str(descriptor.get("type") or ("" if descriptor else "string"))
     many = declared.endswith("[]") or (not declared and _is_yes(descriptor.get("isMultiple")))
     kind = "integer" if not kind and code == "ID" else kind
-    label = described if isinstance(described, str) else _label(descriptor, code)
+    name = _name(code, descriptor, translation)
+    label = described if isinstance(described, str) else _label(descriptor, {code, name})
     upper = str(descriptor.get("upperName") or code)  # the classic name: the universal methods have others
     many = many or kind in {"crm_multifield", "items"}
     landing = arrow_type(kind, upper, many=many)
     directory = str(descriptor.get("statusType") or mapping(descriptor.get("settings")).get("ENTITY_TYPE") or "")
-    return Column(_own_name(code, descriptor), code, kind, landing, many, label, directory=directory)
+    return Column(name, code, kind, landing, many, label, directory=directory)
 
 
-def _own_name(code: str, descriptor: Mapping[str, Any]) -> str:
+def _name(code: str, descriptor: Mapping[str, Any], translation: Translation | None) -> str:
     """A field's name in the table. Portals older than CRM 25.0.0 ignore useOriginalUfNames and say `ufCrm7_1`."""
     upper = str(descriptor.get("upperName") or "")
+    if translation:
+        return translation.column(code, upper)
     return upper if upper.startswith("UF_") else code
 
 
@@ -170,19 +186,37 @@ def _is_yes(value: Any) -> bool:
     return value is True or value in ("Y", "1", 1)
 
 
-def _label(descriptor: Mapping[str, Any], code: str) -> str:
+def _label(descriptor: Mapping[str, Any], codes: Collection[str]) -> str:
     """The human label: custom fields of the classic methods have only their code as title."""
-    names = ("listLabel", "formLabel", "filterLabel", "title")
-    return next((str(descriptor[name]) for name in names if descriptor.get(name) and descriptor[name] != code), "")
+    found = (descriptor.get(name) for name in ("listLabel", "formLabel", "filterLabel", "title"))
+    return next((str(label) for label in found if label and label not in codes), "")
 
 
-def descriptor_rows(described: Any) -> list[dict[str, Any]]:
-    """The rows of a `*_fields` stream: each descriptor with its code as `id`; its choices as ID and VALUE."""
+def descriptor_rows(
+    described: Any, translation: Translation | None = None, choices: Mapping[str, Items] | None = None
+) -> list[dict[str, Any]]:
+    """The rows of a `*_fields` stream: each descriptor with its column as `id`; its choices as ID and VALUE.
+
+    choices   items of fields of a type that have none, by that type
+    """
     rows = []
     for code, descriptor in mapping(described).items():
         said = descriptor if isinstance(descriptor, dict) else {"title": descriptor}
-        row = {"id": _own_name(code, said), **{name: value for name, value in said.items() if name != "id"}}
-        if "items" in row:
-            row["items"] = [item for item in listed(row["items"]) if isinstance(item, dict)]
-        rows.append(row)
+        for id_, told in _translated(code, said, translation):
+            row = {"id": id_, **{name: value for name, value in told.items() if name != "id"}}
+            items = row.get("items") or (choices or {}).get(str(row.get("type")))
+            if items:
+                row["items"] = [item for item in listed(items) if isinstance(item, dict)]
+            rows.append(row)
     return rows
+
+
+def _translated(
+    code: str, said: Mapping[str, Any], translation: Translation | None
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """The columns that a field has, with what is told of each: one, none, or one for each kind of multi-field."""
+    if translation and code in translation.left_out:
+        return []
+    if translation and code == translation.apart:
+        return [(name, {key: value for key, value in said.items() if key != "title"}) for name in MULTIFIELDS]
+    return [(_name(code, said, translation), said)]

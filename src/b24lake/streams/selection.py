@@ -104,6 +104,7 @@ def _sync_type(found: Found, types: Mapping[str, str]) -> str:
 def _key(found: Found, keys: Mapping[str, str]) -> str | None:
     offered = found.stream.replication_keys
     chosen = keys.get(found.stream.name, offered[0] if offered else None)
+    chosen = next((key for key in offered if found.column(key) == chosen), chosen)
     if chosen is not None and chosen not in offered:
         raise UsageError(
             f"Stream {found.stream.name} has no replication key {chosen}",

@@ -75,6 +75,11 @@ def streams_of(one: SmartType) -> tuple[Stream, Stream]:
     return smart_items(one.entity_type, title), smart_fields(one.entity_type, title)
 
 
+def fields_of(one: SmartType) -> str:
+    """The name of the stream with its field definitions."""
+    return f"spa_fields_{one.entity_type}"
+
+
 def gone(entity_type: int) -> LockedError:
     """Why a smart process of earlier runs is not read: it was deleted."""
     return LockedError(

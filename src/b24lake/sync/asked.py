@@ -1,26 +1,34 @@
-"""The streams of a portal as the options of a run ask for them."""
+"""The streams of a portal as the options of a run ask for them. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from b24lake.portal.connection import Connection
 from b24lake.streams import categories
 from b24lake.streams.discovery import Discovery
-from b24lake.sync.contacts import with_contacts
+from b24lake.streams.readers import read_by
+from b24lake.streams.selection import Selected
+from b24lake.sync.contacts import with_contacts, without_contacts
 from b24lake.sync.options import Options
 
 
-def as_asked(connection: Connection, discovery: Discovery, options: Options) -> tuple[Discovery, list[str]]:
-    """The same streams, kept to the chosen funnels, deals with a column for their contacts; and what is to be noted.
+def as_asked(discovery: Discovery, options: Options) -> tuple[Discovery, list[str]]:
+    """The same streams by the chosen reader, kept to the chosen funnels, deals with a column for their contacts.
 
-    Raises UsageError where the portal has no such funnel.
+    Returns with them what is to be noted. Raises UsageError where the portal has no such funnel.
     """
+    discovery = read_by(discovery, options.reader)
     streams, notes = dict(discovery.streams), []
-    if options.deal_contacts:
-        streams["deals"] = with_contacts(streams["deals"])
+    deals = streams["deals"]
+    streams["deals"] = with_contacts(deals) if options.deal_contacts else without_contacts(deals)
     if options.deal_categories:
-        note = categories.check(connection, options.deal_categories)
+        note = categories.check(discovery.funnels, options.deal_categories)
         notes += [note] if note else []
         streams = categories.within(streams, options.deal_categories)
     return replace(discovery, streams=streams), notes
+
+
+def notes_of(selected: Sequence[Selected]) -> list[str]:
+    """What is to be noted of the streams that were selected."""
+    return [f"{one.name}: {one.found.note}" for one in selected if one.found.note]

@@ -91,9 +91,19 @@ class Contacts:
 
 def with_contacts(found: Found) -> Found:
     """The stream of deals with a column for the contacts, where the portal describes none."""
-    if any(column.source == CONTACT_IDS for column in found.columns):
+    if any(column.name == CONTACT_IDS for column in found.columns):
         return found
     return replace(found, columns=(*found.columns, Column(CONTACT_IDS, CONTACT_IDS, "crm_contact", LIST, many=True)))
+
+
+def without_contacts(found: Found) -> Found:
+    """The stream of deals without the contacts that the universal methods send unasked: the column stays empty."""
+    translation = found.stream.translation
+    if translation is None:
+        return found
+    unasked = {column.source for column in found.columns if column.name == CONTACT_IDS}
+    translation = replace(translation, left_out=translation.left_out | unasked)
+    return replace(found, stream=replace(found.stream, translation=translation))
 
 
 def contacts_of(found: Found, ask: Ask, known: Contacts) -> list[Step]:

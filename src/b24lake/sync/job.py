@@ -40,7 +40,6 @@ from b24lake.sync.options import Options
 from b24lake.sync.report import EMPTY, SUCCESS, StreamReport
 from b24lake.sync.steps import Step, check_filter, check_whole, ids_in, no_parents, parents_of
 
-READER = "classic"
 Kind = Literal["time", "id"]
 LOOK_BACK = 1_000  # ids below its bookmark that a log is read from
 
@@ -304,8 +303,8 @@ class Job:
 
     def _why_gone(self) -> str:
         """Why most rows may be missing from a full read, for the guard."""
-        stream = (self.parent or self.selected.found).stream
-        funnels = ",".join(map(str, stream.params.get("filter", {}).get("@CATEGORY_ID", ())))
+        asked = (self.parent or self.selected.found).stream.params.get("filter", {})
+        funnels = ",".join(str(id_) for name in ("@CATEGORY_ID", "@categoryId") for id_ in asked.get(name, ()))
         if not funnels or bookmark(self.path, self.kind, self.fingerprint) is not None:
             return Deletions.because
         return f"only deals of --deal-categories {funnels} are asked for, and the last run asked for something else"
@@ -318,13 +317,13 @@ class Job:
         if self.parent is None:
             return None
         found, policy = self.selected.found, self._policy(options)
-        column = next(one.name for one in found.columns if one.source == found.stream.parent_key)
+        column = found.column(found.stream.parent_key)
         read = np.setdiff1d(self.parents.ids, self.parents.refused)
         return Replaced(column, pa.array(read, pa.int64()), policy, self.started)
 
     @property
     def _contacts_column(self) -> str:
-        return next(one.name for one in self.selected.found.columns if one.source == CONTACT_IDS)
+        return self.selected.found.column(CONTACT_IDS)
 
     def _policy(self, options: Options) -> Any:
         """A FULL_TABLE stream always shows the current state; only an INCREMENTAL one may keep what is gone."""
@@ -338,11 +337,11 @@ class Job:
         return self.staging
 
     def _begin(self, run_id: str, facts: Mapping[str, str] | None, *, spool: bool | None = None) -> Staging:
-        stream = self.selected.found.stream
-        keys = [key for key in [self.selected.replication_key] if key]
+        found, stream = self.selected.found, self.selected.found.stream
+        keys = [found.column(key) for key in (stream.key, self.selected.replication_key) if key]
         spool = self.incremental if spool is None else spool
         facts = facts if stream.paging == "keyset" else None  # only stretches of ids can be gone on with
-        return Staging(self.path, run_id, stream.key, keys, schema=self._schema, spool=spool, facts=facts)
+        return Staging(self.path, run_id, keys[0], keys[1:], schema=self._schema, spool=spool, facts=facts)
 
     @property
     def _schema(self) -> pa.Schema:
@@ -413,7 +412,7 @@ def fingerprint(selected: Selected, probe: Probe, *, contacts: bool = False, par
         "method": stream.method,
         "params": dict(stream.params),
         "replication_key": selected.replication_key,
-        "reader": READER,
+        "reader": stream.reader,
         "owner": probe.owner,
         "scopes": sorted(probe.scopes.intersection(stream.scopes)),
     }

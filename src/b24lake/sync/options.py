@@ -12,6 +12,8 @@ from b24lake.lake.keys import Policy
 from b24lake.lake.moving import check_folder
 from b24lake.lake.place import Place
 from b24lake.portal.limits import PLANS, Plan
+from b24lake.streams.definitions import ReaderName
+from b24lake.streams.readers import READERS
 
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 FOLDER = "bitrix24"
@@ -33,6 +35,7 @@ class Options:
     deal_contacts      fill CONTACT_IDS of deals; deal_comments, deal_products offer these streams
     deal_categories    funnels whose deals are read, by id; () = all
     calls_look_back    what `calls` have instead of the overlap: their rows change later
+    reader             which way deals, leads, contacts and companies are read
     """
 
     lake: Place
@@ -55,6 +58,7 @@ class Options:
     deal_products: bool = False
     deal_categories: tuple[int, ...] = ()
     calls_look_back: timedelta = timedelta(days=2)
+    reader: ReaderName = "classic"
 
     def __post_init__(self) -> None:
         _require(self.threshold >= 0, "The operating threshold is negative", "give seconds, or 0 to switch it off")
@@ -70,6 +74,7 @@ class Options:
             f"There is no policy {self.deleted!r} for deleted rows",
             f"choose {', '.join(POLICIES)}",
         )
+        _require(self.reader in READERS, f"There is no reader {self.reader!r}", f"choose {' or '.join(READERS)}")
 
     @property
     def new_folder(self) -> str:

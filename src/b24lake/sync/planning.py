@@ -25,7 +25,7 @@ from b24lake.reading.timekeeper import Size, Terms
 from b24lake.streams.discovery import discover
 from b24lake.streams.selection import select
 from b24lake.sync import places
-from b24lake.sync.asked import as_asked
+from b24lake.sync.asked import as_asked, notes_of
 from b24lake.sync.home import Home
 from b24lake.sync.job import Job
 from b24lake.sync.options import Options
@@ -89,13 +89,17 @@ class StreamPlan:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run would take: requests and seconds include discovery; `asked` are the requests that the plan took."""
+    """What a run would take: requests and seconds include discovery; `asked` are the requests that the plan took.
+
+    notes   what people should know of how the streams are read
+    """
 
     planned_at: datetime
     requests: int
     seconds: float
     asked: int
     streams: tuple[StreamPlan, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def portal_seconds(self) -> float:
@@ -120,6 +124,7 @@ class RunPlan:
             "portal_seconds": round(self.portal_seconds, 3),
             "seconds": round(self.seconds, 1),
             "probe_requests": self.asked,
+            "notes": list(self.notes),
             "streams": [stream.as_json() for stream in self.streams],
         }
 
@@ -135,7 +140,7 @@ def plan(webhook: Webhook, options: Options, home: Home) -> RunPlan:
         began = time.monotonic()
         portal = home.portal(webhook.address)
         discovery = with_vanished(discover(connection), options, portal)
-        discovery, _ = as_asked(connection, discovery, options)
+        discovery, notes = as_asked(discovery, options)
         discovered, took = connection.counters.requests, time.monotonic() - began
         selected = select(
             discovery.streams,
@@ -160,7 +165,8 @@ def plan(webhook: Webhook, options: Options, home: Home) -> RunPlan:
         expected = estimate(sizes, probes.terms(options), time.time())
     streams = tuple(_stream(line, asks.get(line.name), options, probes, expected) for line in report.streams)
     seconds = took + expected.seconds
-    return RunPlan(started, discovered + expected.requests, seconds, connection.counters.requests, streams)
+    requests, asked = discovered + expected.requests, connection.counters.requests
+    return RunPlan(started, requests, seconds, asked, streams, (*notes, *notes_of(selected)))
 
 
 class Asks:
@@ -293,7 +299,7 @@ def _own_seconds(ask: Ask, rows: Sequence[Row], zone: tzinfo, clock: Callable[[]
     texts = [Raw(printed(parsed(row)).encode()) for row in rows]
     sample = [texts[place % len(texts)] for place in range(min(SAMPLE, 20 * len(texts)))]
     for _turn in range(2):
-        decoder, began = Decoder(ask.columns, ask.stream.key, zone), clock()
+        decoder, began = Decoder(ask.columns, ask.stream.key, zone, translation=ask.stream.of_keys), clock()
         decoder.batch(sample)
         best = min(best, (clock() - began) / len(sample))
     return BESIDE * best

@@ -8,8 +8,8 @@ from b24lake.sync.job import Job
 from b24lake.sync.options import Options
 
 ASKED_OTHERWISE = (
-    "it is asked otherwise than before: replication key, columns, an option, or the webhook's owner or scopes"
-    " have changed"
+    "it is asked otherwise than before: replication key, columns, the reader, an option, or the webhook's owner or"
+    " scopes have changed"
 )
 BEGUN_ANEW = "its bookmark was reset, or a column has changed its type"
 

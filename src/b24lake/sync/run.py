@@ -21,11 +21,13 @@ from b24lake.portal.probe import invisible
 from b24lake.portal.webhook import Webhook
 from b24lake.reading.reader import Ended, Event, Reader, Restarted, Rows
 from b24lake.reading.schedule import Stats
+from b24lake.streams.definitions import ReaderName
 from b24lake.streams.discovery import Discovery, discover, kind_of_lock
+from b24lake.streams.readers import read_by
 from b24lake.streams.selection import Selected, select
 from b24lake.streams.smart import entity_type_of, gone
 from b24lake.sync import memory, naming, places
-from b24lake.sync.asked import as_asked
+from b24lake.sync.asked import as_asked, notes_of
 from b24lake.sync.committing import Committing
 from b24lake.sync.contacts import Contacts
 from b24lake.sync.home import Home, lock_name
@@ -58,10 +60,12 @@ def connect(webhook: Webhook, home: Home, *, portal_plan: str = "standard") -> C
     return Connection(here, budget, on_move=lambda moved: home.moved(here, moved))
 
 
-def look(webhook: Webhook, home: Home, *, portal_plan: str = "standard") -> tuple[Discovery, Webhook]:
+def look(
+    webhook: Webhook, home: Home, *, portal_plan: str = "standard", reader: ReaderName = "classic"
+) -> tuple[Discovery, Webhook]:
     """What a webhook may read, and the webhook at the address where its portal answered."""
     with closing(connect(webhook, home, portal_plan=portal_plan)) as connection:
-        return discover(connection), connection.webhook
+        return read_by(discover(connection), reader), connection.webhook
 
 
 def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | None = None) -> RunReport:
@@ -85,8 +89,7 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
         stack.enter_context(home.lock(f"portal-{portal}", f"the portal {webhook.address}"))
         discovery = with_vanished(discover(connection), options, portal)
         report.notes += [note] if (note := invisible(discovery.probe)) else []
-        discovery, notes = as_asked(connection, discovery, options)
-        report.notes += notes
+        discovery, notes = as_asked(discovery, options)
         selected = select(
             discovery.streams,
             options.streams,
@@ -94,6 +97,7 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
             replication_keys=options.replication_keys,
             switched_on=options.switched_on,
         )
+        report.notes += [*notes, *notes_of(selected)]
         owner = Owner(portal, stream="", source=webhook.address, folder=options.new_folder)
         jobs = jobs_of(selected, discovery, options, report, owner)
         for job in jobs:

@@ -17,10 +17,12 @@ import pyarrow.compute as pc
 from b24lake.errors import StreamError
 from b24lake.lake.unfinished import joined
 from b24lake.reading.children import Parents
+from b24lake.reading.paging import narrowed
 from b24lake.reading.reader import Rows
 from b24lake.reading.schedule import Ask
 from b24lake.reading.walk import Done
 from b24lake.streams.discovery import Found
+from b24lake.streams.fields import name_of
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -81,7 +83,7 @@ class IdsOf:
 
 def ids_in(batch: pa.RecordBatch, ask: Ask) -> Ids:
     """The column of keys of a batch."""
-    name = next(column.name for column in ask.columns if column.source == ask.stream.key)
+    name = name_of(ask.columns, ask.stream.key)
     ids: Ids = batch.column(batch.schema.get_field_index(name)).to_numpy()
     return ids
 
@@ -118,7 +120,7 @@ def ids_ask(
     kept = [name.lstrip("@") for name in stream.params.get("filter", {})]
     named = [stream.key, *kept, *([moved] if moved else [])]
     columns = tuple(column for column in found.columns if column.source in named)
-    params = {**stream.params, "select": named}
+    params = narrowed(stream.params, named)
     ask = Ask(replace(stream, name=name, params=params), columns, moved, since, proven=proven)
     return ask if done is None else replace(ask, done=done)
 

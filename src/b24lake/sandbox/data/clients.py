@@ -15,7 +15,7 @@ from b24lake.sandbox.data.table import Part, Table
 from b24lake.sandbox.data.world import World
 
 ADDRESS = """
-ADDRESS string . =|Address
+ADDRESS string . -|Address
 ADDRESS_2 string . -|Address (Line 2)
 ADDRESS_CITY string . -|City
 ADDRESS_POSTAL_CODE string . -|Postal Code
@@ -123,7 +123,7 @@ ID integer R =|ID
 TITLE string ! =|Company Name
 COMPANY_TYPE crm_status . typeId|Company Type|COMPANY_TYPE
 LOGO file . =|Logo
-ADDRESS_LEGAL string . =|Legal Address
+ADDRESS_LEGAL string . -|Legal Address
 BANKING_DETAILS string . =|Banking Details
 INDUSTRY crm_status . =|Industry|INDUSTRY
 EMPLOYEES crm_status . =|Number of Employees|EMPLOYEES
@@ -137,7 +137,7 @@ LAST_COMMUNICATION_TIME string R -|Last Communication Date
 PARENT_ID_156 crm_entity . parentId156|Purchase|156
 """,
     ADDRESS,
-    ADDRESS.replace("ADDRESS", "REG_ADDRESS").replace(" =|", " -|").replace("Address", "Legal Address"),
+    ADDRESS.replace("ADDRESS", "REG_ADDRESS").replace("Address", "Legal Address"),
     WHO,
     TAIL,
     MULTI,

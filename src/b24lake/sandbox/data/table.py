@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from b24lake.sandbox.data.columns import Column, Row
@@ -130,7 +130,7 @@ class Table:
         """Add a custom field or put another in its place, with generated values."""
         if column.name in self.columns:
             self.drop_column(column.name)
-        self.columns[column.name] = column
+        self.columns[column.name] = self._called_apart(column)
         self.parts.append(part)
         self._reshape()
 
@@ -141,8 +141,13 @@ class Table:
 
     def describe_column(self, column: Column) -> None:
         """Give a column another label or other options; its values stay."""
-        self.columns[column.name] = column
+        self.columns[column.name] = self._called_apart(column)
         self.shape += 1
+
+    def _called_apart(self, column: Column) -> Column:
+        """A custom field whose name in crm.item.* another one has keeps its upper name there (universal/index.md)."""
+        others = {other.item for other in self.columns.values() if other.name != column.name}
+        return replace(column, item=column.name) if column.item in others else column
 
     def drop_column(self, name: str) -> None:
         """Remove a custom field; its values are gone."""

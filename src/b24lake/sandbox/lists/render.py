@@ -19,12 +19,12 @@ class View:
     """How a family of methods shows a table.
 
     convert   a row, or a part of one, from the classic convention to the family's; None where they are the same
-    added     what the family adds, by id; None for nothing
+    added     what the family adds, by id, at least these keys of it (None = all); None for nothing
     """
 
     name: str
     convert: Callable[[Table, Row], Row] | None = None
-    added: Callable[[Table, int], Row] | None = None
+    added: Callable[[Table, int, frozenset[str] | None], Row] | None = None
 
 
 CLASSIC = View("classic")
@@ -52,7 +52,7 @@ def build_row(table: Table, view: View, names: frozenset[str] | None, id_: int) 
     row = table.row(id_)
     row = view.convert(table, row) if view.convert else row
     if view.added:
-        row = row | view.added(table, id_)
+        row = row | view.added(table, id_, names)
     return _picked(row, names)
 
 
@@ -108,7 +108,7 @@ def _only_id(table: Table, view: View, names: frozenset[str], part: Part) -> Fra
 def _added_fragment(table: Table, view: View, names: frozenset[str] | None) -> Fragment:
     added = view.added
     assert added is not None
-    return lambda id_: _inner(_picked(added(table, id_), names))
+    return lambda id_: _inner(_picked(added(table, id_, names), names))
 
 
 def _inner(row: Row) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 from b24lake.sandbox import errors
 from b24lake.sandbox.data.columns import Column, describe
 from b24lake.sandbox.data.table import Table
-from b24lake.sandbox.lists.items import item_columns, item_view, sent_name
+from b24lake.sandbox.lists.items import item_columns, item_keys, item_view, sent_name
 from b24lake.sandbox.lists.pages import page, page_of
 from b24lake.sandbox.lists.render import View, build_row
 from b24lake.sandbox.methods.asking import check_readable, selection, strict_filter, strict_order
@@ -17,7 +17,7 @@ from b24lake.sandbox.params import Params, get, items, to_int
 from b24lake.sandbox.portal import Portal
 from b24lake.sandbox.replies import Reply, Rows
 
-NOT_FILTERED = {"fm", "contactIds", "companyIds", "observers", "searchContent"}
+NOT_FILTERED = {"fm", "contactIds", "companyIds", "observers", "searchContent", "contacts", "companies"}
 
 
 def table_of(portal: Portal, params: Params, text: str = "SPA not found") -> Table:
@@ -38,14 +38,12 @@ def _view(portal: Portal, table: Table, *, original: bool) -> View:
 
 
 def _names(table: Table, given: Any, *, original: bool) -> frozenset[str] | None:
-    """Selected keys; None for all. `fm` comes with `*` only."""
-    asked = {str(name) for _, name in items(given)}
-    if not asked or "*" in asked:
+    """Selected keys; None for all."""
+    if {str(name) for _, name in items(given)} <= {"*"}:
         return None
-    columns = item_columns(table).values()
-    known = {sent_name(column, original=original) for column in columns} | {"entityTypeId"}
-    custom = [sent_name(column, original=original) for column in columns if column.dynamic]
-    return selection(given, tuple, lambda: custom, known - {"fm"})
+    keys = item_keys(table)
+    custom = [sent_name(column, original=original) for column in item_columns(table).values() if column.dynamic]
+    return selection(given, lambda: [*keys, *custom], lambda: custom, keys.union(custom))
 
 
 def _filterable(table: Table, *, original: bool) -> dict[str, Column]:
