@@ -56,11 +56,13 @@ def test_types_as_a_table_stores_them(kind: pa.DataType, expected: pa.DataType) 
     assert stored(kind) == expected
 
 
-def test_plain_types_have_no_views() -> None:
+def test_plain_types_have_neither_views_nor_nanoseconds() -> None:
     assert plain(pa.list_(pa.struct([("ID", pa.string_view()), ("B", pa.binary_view())]))) == pa.list_(
         pa.struct([("ID", pa.string()), ("B", pa.binary())])
     )
-    assert plain(pa.timestamp("ns")) == pa.timestamp("ns")
+    assert plain(pa.timestamp("ns", "UTC")) == pa.timestamp("us", "UTC")
+    assert plain(pa.list_(pa.time64("ns"))) == pa.list_(pa.time64("us"))
+    assert [plain(kind) for kind in (pa.duration("ns"), pa.timestamp("ms"))] == [pa.duration("us"), pa.timestamp("ms")]
 
 
 def test_notes_are_added_and_taken_away() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -237,6 +238,29 @@ def test_carried_rows_follow_the_new_columns(deals: Deals) -> None:
     assert (held[1]["TITLE"], held[1]["CITY"], held[1]["_misfits"]) == (None, None, [("TITLE", "deal 1")])
     assert (held[2]["TITLE"], held[2]["CITY"], held[2]["SUM"]) == (5, "Perm", None)
     assert str(held[1]["SUM"]) == "10.00"
+
+
+# what SUM becomes in the full read; of carried rows that had "7" beside it: SUM and misfits; SUM where it was a number
+BESIDE: list[tuple[pa.DataType | None, object, object, object]] = [
+    (pa.string(), "7", None, "10.00"),
+    (pa.list_(pa.string()), None, [("SUM", "7")], None),
+    (None, Decimal("7.00"), None, Decimal("10.00")),
+]
+
+
+@pytest.mark.parametrize(("kind", "beside", "misfits", "number"), BESIDE)
+def test_what_a_carried_row_had_in_a_side_column_stands_in_the_column_itself(
+    deals: Deals, kind: pa.DataType | None, beside: object, misfits: object, number: object
+) -> None:
+    deals.full(rows([1, 2, 3]))
+    deals.merge(rows([1, 2], run=1, schema=with_columns(pa.field("SUM", pa.string())), SUM="7"))
+    assert deals.read()[1]["SUM__STRING"] == "7"
+    there = with_columns(pa.field("SUM", kind)) if kind else with_columns(without=("SUM",))
+    deals.full(rows([2], run=2, schema=there, SUM=None), policy="keep")
+    held = deals.read()
+    assert "SUM__STRING" not in held[1]
+    assert {key: row["SUM"] for key, row in held.items()} == {1: beside, 2: None, 3: number}
+    assert (held[1]["_misfits"], held[2]["_misfits"]) == (misfits, None)
 
 
 def test_many_rows_are_carried_from_many_files(deals: Deals, monkeypatch: pytest.MonkeyPatch) -> None:

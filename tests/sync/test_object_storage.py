@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -184,6 +185,45 @@ def test_a_store_that_cannot_be_used_is_a_clear_error(
     assert ran.err.count("Error:") == 1
     assert SECRET not in ran.said
     assert store.keys(far_lake.path.key) == []
+
+
+def test_keys_may_be_in_a_file(far_lake: Lake, store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / ".aws").mkdir()
+    env = {"HOME": str(tmp_path), "AWS_PROFILE": "work", "AWS_EC2_METADATA_DISABLED": "true"}
+    without = {name: text for name, text in environment(far_lake, env).items() if not name.startswith("AWS_S")}
+    without.pop("AWS_ACCESS_KEY_ID")
+
+    def listed() -> Ran:
+        done = subprocess.run(command("tables"), capture_output=True, text=True, env=without, timeout=60)
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    (tmp_path / ".aws" / "credentials").write_text("[other]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    assert "no credentials were found" in listed().err
+    (tmp_path / ".aws" / "credentials").write_text("[work]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    assert listed().code == 0
+
+
+def test_a_cancelled_run_keeps_what_it_has_read(
+    serve: Callable[..., Server], far_lake: Lake, store: ObjectStore
+) -> None:
+    server = serve(**SLOW)
+    canceled = subprocess.Popen(
+        command("sync", server.url, "-s", "deals", "--json"),
+        env=environment(far_lake),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    while not any(key.endswith(".held") for key in store.keys(far_lake.path.key)):
+        assert canceled.poll() is None, "the run was too quick to be canceled"
+        time.sleep(0.01)
+    canceled.send_signal(signal.SIGINT)
+    document = json.loads(canceled.communicate(timeout=60)[0])
+    assert document["status"] == "canceled"
+    assert "rows read so far are kept" in document["notes"][0]
+    report = far_lake.sync(server.url, "deals")
+    assert report.status == "success"
+    assert len(rows(far_lake, "deals")) == 40_000
+    assert leftovers(store, far_lake) == []
 
 
 def test_a_store_that_fails_in_the_middle_ends_the_run_and_loses_nothing(

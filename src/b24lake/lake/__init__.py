@@ -1,7 +1,18 @@
 """Delta tables in `LAKE/LAYER/TABLE`: staged, committed, found and queried; knows no Bitrix24.
 
+place      where a lake lies: a folder, or a prefix in an object store
+settings   how a store is reached
+faults     what its answers mean
+files      a table's files on either
 table      where a table lies, whose it is, how far its stream has been read
 staging    the rows of a read on disk, before they are a version
+parts      its finished files
+held       its rows that are in none of them yet
+unfinished reads that were cut off
+superseding rows that came twice within a read
+sweeping   what is left over goes
+commits    what every commit has in common
+others     what other programs did to a table's rows
 keys       what two versions differ in, and the guard against losing too much
 replacing  commit_full: they become all there is
 differing  which of them are not as they were

@@ -185,7 +185,7 @@ Place = Path | ObjectPath
 
 
 def place(text: str | Path) -> Place:
-    """A path, `s3://BUCKET/PREFIX` or `file:///PATH` as a place.
+    """A path, `s3://BUCKET/PREFIX` or `file:/PATH` as a place.
 
     Raises UsageError where it is the address of something else.
 
@@ -215,7 +215,7 @@ def _of_file_url(text: str) -> Path:
         raise UsageError(
             f"The lake cannot be at {text!r}",
             why=f"this is a folder of another machine, {parts.netloc}",
-            fix="name a folder of this machine, as file:///data/lake",
+            fix="name a folder of this machine, as file:/data/lake",
         )
     return Path(urllib.parse.unquote(parts.path))
 

@@ -8,7 +8,7 @@ One writer per table is the caller's care.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -20,7 +20,16 @@ from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import create_table_with_add_actions
 
-from b24lake.lake.columns import DELETED_AT, DELETED_AT_FIELD, SYNCED_AT, UTC_MICROS, conform, with_notes
+from b24lake.lake.columns import (
+    DELETED_AT,
+    DELETED_AT_FIELD,
+    MISFITS,
+    SYNCED_AT,
+    UTC_MICROS,
+    conform,
+    note,
+    with_notes,
+)
 from b24lake.lake.commits import (
     ATTEMPTS,
     TARGET_FILE_SIZE,
@@ -32,7 +41,7 @@ from b24lake.lake.commits import (
     settle,
 )
 from b24lake.lake.differing import Changes, changes, small
-from b24lake.lake.evolution import Evolution, evolve, ordered
+from b24lake.lake.evolution import SPLIT_FROM, Evolution, evolve, ordered
 from b24lake.lake.files import at_hand, live_files, parquet, reopened, storage_errors
 from b24lake.lake.keys import Deletions, Difference, check_keys, compare
 from b24lake.lake.log import live_names
@@ -128,7 +137,7 @@ def _replace(table: DeltaTable, staged: Staged, commit: Commit, deletions: Delet
     )
     if found and _same_rows(found, difference, deletions) and _same_table(table, old, evolution, commit):
         return counts
-    vanished = _vanished(files, evolution, difference, deletions) if carried else None
+    vanished = _vanished(files, old, evolution, difference, deletions) if carried else None
     kept = _timed(staged, found.synced_at) if found and found.carrying else None
     parts = _parts(staged, kept, vanished, evolution.schema)
     table.create_write_transaction(
@@ -215,11 +224,12 @@ def _column(files: list[Place], name: str, kind: pa.DataType) -> pa.ChunkedArray
 
 
 def _vanished(
-    files: list[Place], evolution: Evolution, difference: Difference, deletions: Deletions
+    files: list[Place], old: pa.Schema, evolution: Evolution, difference: Difference, deletions: Deletions
 ) -> Iterator[pa.Table]:
     """The old rows whose keys are gone, in the new columns, a few at a time; marked where that is the policy."""
     moment = pa.scalar(deletions.at or datetime.now(UTC), UTC_MICROS)
     names = {name.casefold(): name for name in evolution.schema.names}
+    sides = {each.name: names[note(each, SPLIT_FROM).casefold()] for each in old if each.name.casefold() not in names}
     start = 0
     for file in files:
         with parquet(file) as opened:
@@ -231,10 +241,28 @@ def _vanished(
                 if not pc.any(missing).as_py():
                     continue
                 renames = {name: names.get(name.casefold(), name) for name in batch.schema.names}
-                rows = conform(pa.table(batch), evolution.schema, renames)
+                rows = _without_sides(conform(pa.table(batch), evolution.schema, renames), pa.table(batch), sides)
                 if deletions.policy == "mark":
                     rows = _marked(rows, gone, moment)
                 yield rows.filter(missing)
+
+
+def _without_sides(rows: pa.Table, before: pa.Table, sides: Mapping[str, str]) -> pa.Table:
+    """The rows with what stood in side columns, which go, in the columns that these were beside.
+
+    sides   side column -> that column
+    """
+    for side, name in sides.items():
+        if side not in before.column_names or before.column(side).null_count == before.num_rows:
+            continue
+        fields = [rows.schema.field(each) for each in (name, MISFITS) if each in rows.column_names]
+        given = {each.name: rows.column(each.name) for each in fields} | {name: before.column(side)}
+        moved = conform(pa.table(given), pa.schema(fields))
+        here = pc.is_valid(before.column(side))
+        for field in fields:
+            at = rows.schema.get_field_index(field.name)
+            rows = rows.set_column(at, field, pc.if_else(here, moved.column(field.name), rows.column(at)))
+    return rows
 
 
 def _marked(rows: pa.Table, gone: pa.ChunkedArray, moment: pa.Scalar) -> pa.Table:
