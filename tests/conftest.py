@@ -13,9 +13,7 @@ import pytest
 from b24lake.lake.place import place
 from b24lake.sandbox import Portal, Server, Settings
 from object_store import BUCKET, ObjectStore
-from running import Lake, Ran, command, environment
-
-SMALL = {"deals": 260, "contacts": 120, "companies": 60, "leads": 110, "activities": 170, "products": 70, "users": 60}
+from running import SMALL, Lake, Ran, command, environment
 
 
 @pytest.fixture

@@ -16,6 +16,9 @@ from b24lake.sync.options import Options
 from b24lake.sync.report import RunReport
 from b24lake.sync.run import sync
 
+SMALL = {"deals": 260, "contacts": 120, "companies": 60, "leads": 110, "activities": 170, "products": 70, "users": 60}
+"""Rows of the sandbox portals of most tests."""
+
 
 @dataclass(frozen=True)
 class Lake:

@@ -18,8 +18,7 @@ from b24lake.lake.catalog import tables
 from b24lake.lake.columns import plain, type_name
 from b24lake.lake.query import query
 from b24lake.sandbox import Portal, Server, Settings
-from conftest import SMALL
-from running import Lake
+from running import SMALL, Lake
 
 OPTIONS: dict[str, Any] = {"deal_contacts": True, "deal_comments": True, "deal_products": True}
 

@@ -70,7 +70,7 @@ def called(known: Mapping[int, str | None], value: Any) -> Any:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A portal that was read as a whole, and the lake."""
     from b24lake.sandbox import Portal, Settings
-    from conftest import SMALL
+    from running import SMALL
 
     folder = tmp_path_factory.mktemp("readable")
     lake = Lake(folder / "lake", folder / "home")

@@ -33,12 +33,13 @@ class Committing:
         if self._pool is not None:
             self._under_way[name] = self._pool.submit(commit)
             return
-        done = self._under_way[name] = Future()
+        done: Future[None] = Future()
         try:
             commit()
             done.set_result(None)
         except Exception as error:  # noqa: BLE001  raised where it is asked for
             done.set_exception(error)
+        self._under_way[name] = done  # not before: of a commit that is interrupted nobody waits for the end
 
     def ended(self, *, all_of_them: bool = False) -> Iterator[tuple[str, BaseException | None]]:
         """The commits that have ended since the last question, and what each failed with."""
