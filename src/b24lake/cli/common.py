@@ -96,6 +96,14 @@ ReaderOption = Annotated[
         "--reader", help="How deals, leads, contacts and companies are read: by crm.deal.list … or crm.item.list."
     ),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(help="STREAM.COLUMN that is left out, as contacts.PHONE or '*.UF_*'.", show_default=False),
+]
+Hash = Annotated[
+    list[str] | None,
+    typer.Option("--hash", help="STREAM.COLUMN of which only a keyed hash is kept.", show_default=False),
+]
 CallsLookBack = Annotated[str, typer.Option(help="What calls have instead of the overlap: their rows change later.")]
 
 

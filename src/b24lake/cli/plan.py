@@ -15,6 +15,8 @@ from b24lake.cli.common import (
     DealComments,
     DealContacts,
     DealProducts,
+    Exclude,
+    Hash,
     HomeDir,
     Json,
     LakeDir,
@@ -62,6 +64,8 @@ def plan(
     overlap: Annotated[str, typer.Option(help="How far before the last start an incremental read begins.")] = "5m",
     calls_look_back: CallsLookBack = "2d",
     reader: ReaderOption = Reader.CLASSIC,
+    exclude: Exclude = None,
+    hash: Hash = None,  # noqa: A002  it is what the option is called
     operating_threshold: Annotated[
         float, typer.Option(help="Operating seconds above which a method rests; 0 = off.")
     ] = 200.0,
@@ -92,6 +96,8 @@ def plan(
         deal_categories=common.numbers(deal_categories, "--deal-categories"),
         calls_look_back=common.duration(calls_look_back),
         reader=reader.value,
+        exclude=tuple(exclude or ()),
+        hash=tuple(hash or ()),
         overlap=common.duration(overlap),
         threshold=operating_threshold,
         concurrency=concurrency,

@@ -16,6 +16,8 @@ from b24lake.cli.common import (
     DealComments,
     DealContacts,
     DealProducts,
+    Exclude,
+    Hash,
     HomeDir,
     Json,
     LakeDir,
@@ -82,6 +84,8 @@ def sync(
     overlap: Annotated[str, typer.Option(help="How far before the last start an incremental read begins.")] = "5m",
     calls_look_back: CallsLookBack = "2d",
     reader: ReaderOption = Reader.CLASSIC,
+    exclude: Exclude = None,
+    hash: Hash = None,  # noqa: A002  it is what the option is called
     operating_threshold: Annotated[
         float, typer.Option(help="Operating seconds above which a method rests; 0 = off.")
     ] = 200.0,
@@ -114,6 +118,8 @@ def sync(
         deal_categories=common.numbers(deal_categories, "--deal-categories"),
         calls_look_back=common.duration(calls_look_back),
         reader=reader.value,
+        exclude=tuple(exclude or ()),
+        hash=tuple(hash or ()),
         overlap=common.duration(overlap),
         threshold=operating_threshold,
         concurrency=concurrency,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -76,6 +77,28 @@ class Home:
             return {}
         entries = known.items() if isinstance(known, dict) else ()
         return {address: entry for address, entry in entries if isinstance(entry, dict)}
+
+    def hash_key(self) -> bytes:
+        """The key of hashed columns: B24LAKE_HASH_KEY, else `hash.key`, which is made where there is none.
+
+        Raises UsageError where it cannot be read.
+        """
+        told = os.environ.get("B24LAKE_HASH_KEY")
+        if told:
+            return told.encode()
+        file = self.path / "hash.key"
+        try:
+            with suppress(FileExistsError):
+                handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+                with os.fdopen(handle, "w") as made:
+                    made.write(secrets.token_hex(32))
+            return file.read_bytes().strip()
+        except OSError as error:
+            raise UsageError(
+                f"The key of hashed columns, {file}, cannot be read",
+                why=error.strerror or str(error),
+                fix="correct its permissions, or set B24LAKE_HASH_KEY",
+            ) from None
 
     @contextmanager
     def lock(self, name: str, holds: str) -> Iterator[None]:

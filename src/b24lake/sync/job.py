@@ -37,6 +37,7 @@ from b24lake.sync import naming
 from b24lake.sync.contacts import CONTACT_IDS, Contacts, contacts_of
 from b24lake.sync.labels import properties_of
 from b24lake.sync.options import Options
+from b24lake.sync.privacy import NO_VEIL, Veil
 from b24lake.sync.report import EMPTY, SUCCESS, StreamReport
 from b24lake.sync.steps import Step, check_filter, check_whole, ids_in, no_parents, parents_of
 
@@ -60,6 +61,7 @@ class Job:
     closed   stretches of ids that have been read
     parent   the stream whose records these rows belong to; `parents` are those of them that are read
     contacts what is put beside deals; None = nothing
+    veil     columns that nobody shall see
     before   what is to be read before the rows, or after them while `late`
     late     contacts of late deals are being read; meanwhile `total` is what the portal told of the rows
     withheld stretches of ids that are complete but for the late deals in them
@@ -85,6 +87,7 @@ class Job:
     parents: Parents = field(default_factory=no_parents)
     contacts: Contacts | None = None
     before: list[Step] = field(default_factory=list)
+    veil: Veil = NO_VEIL
     wrote: bool = False
     others: str = ""
     late: bool = False
@@ -224,7 +227,7 @@ class Job:
 
     def _stage(self, batch: pa.RecordBatch, closed: Sequence[tuple[int, int]], stats: Stats) -> None:
         synced = pa.repeat(pa.scalar(self.started, MOMENT), batch.num_rows)
-        batch = batch.append_column(SYNCED_AT, synced)
+        batch = self.veil.over(batch).append_column(SYNCED_AT, synced)
         if self.catching_up and not self.incremental:
             self.newer = self.newer or self._begin(f"{self.run_id}-newer", None, spool=True)
             self.newer.add(batch)
@@ -280,7 +283,8 @@ class Job:
         staged = self._staged(stats).close()
         found = self.selected.found
         mark, told = self._bookmark(stats, options, closed), self._metadata(stats)
-        commit = Commit(self.run_id, mark, told, properties_of(found), found.stream.title)
+        kept = replace(found, columns=self.veil.kept(found.columns))
+        commit = Commit(self.run_id, mark, told, properties_of(kept), found.stream.title)
         if not self.incremental:
             counts = self._commit_full(staged, commit, options)
         else:
@@ -346,7 +350,7 @@ class Job:
     @property
     def _schema(self) -> pa.Schema:
         """The columns that are declared."""
-        declared = schema(self.selected.found.columns)
+        declared = schema(self.veil.kept(self.selected.found.columns))
         return pa.schema([*declared, *SCHEMA_TAIL, pa.field(SYNCED_AT, MOMENT)])
 
     @property
@@ -397,13 +401,16 @@ def _done(earlier: Unfinished) -> Done:
     return Done(earlier.closed, earlier.rows, pace=float(earlier.facts.get("pace", 0)))
 
 
-def fingerprint(selected: Selected, probe: Probe, *, contacts: bool = False, parent: Found | None = None) -> str:
+def fingerprint(
+    selected: Selected, probe: Probe, *, contacts: bool = False, parent: Found | None = None, veil: Veil = NO_VEIL
+) -> str:
     """Stands for everything that was asked of a stream: if it differs, its bookmark does not hold and all is read.
 
     Part of it are the replication key, the parameters, the reader, the webhook's owner (whose rights filter the
     rows) and those of its scopes that matter to the stream.
 
     contacts   whether all contacts are put beside the rows
+    veil       columns that nobody shall see
     parent     the stream whose records these rows belong to: what is asked of it counts as well
     """
     stream = selected.found.stream
@@ -418,6 +425,8 @@ def fingerprint(selected: Selected, probe: Probe, *, contacts: bool = False, par
     }
     if contacts:
         asked["contacts"] = True
+    if veil.left_out or veil.hashed:
+        asked["veil"] = veil.asked
     if parent is not None:
         asked["parent"] = {"method": parent.stream.method, "filter": parent.stream.params.get("filter")}
     return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

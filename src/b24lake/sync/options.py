@@ -36,6 +36,7 @@ class Options:
     deal_categories    funnels whose deals are read, by id; () = all
     calls_look_back    what `calls` have instead of the overlap: their rows change later
     reader             which way deals, leads, contacts and companies are read
+    exclude, hash      columns that are left out, or hashed, as contacts.PHONE
     """
 
     lake: Place
@@ -59,6 +60,8 @@ class Options:
     deal_categories: tuple[int, ...] = ()
     calls_look_back: timedelta = timedelta(days=2)
     reader: ReaderName = "classic"
+    exclude: tuple[str, ...] = ()
+    hash: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.threshold >= 0, "The operating threshold is negative", "give seconds, or 0 to switch it off")

@@ -29,6 +29,7 @@ from b24lake.sync.asked import as_asked, notes_of
 from b24lake.sync.home import Home
 from b24lake.sync.job import Job
 from b24lake.sync.options import Options
+from b24lake.sync.privacy import veils_of
 from b24lake.sync.reasons import why_full
 from b24lake.sync.report import SKIPPED, RunReport, StreamReport
 from b24lake.sync.run import connect, jobs_of
@@ -151,7 +152,8 @@ def plan(webhook: Webhook, options: Options, home: Home) -> RunPlan:
         )
         report = RunReport(run_id="plan", started_at=started)
         owner = Owner(portal, stream="", source=webhook.address, folder=options.new_folder)
-        jobs = {job.selected.name: job for job in jobs_of(selected, discovery, options, report, owner)}
+        veils = veils_of(selected, discovery.streams, options, home)
+        jobs = {job.selected.name: job for job in jobs_of(selected, discovery, options, report, owner, veils)}
         for job in jobs.values():
             job.look_back(options.overlap_of(job.selected.name))
         asks = {name: Asks(job) for name, job in jobs.items()}

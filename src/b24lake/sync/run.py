@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -29,10 +29,11 @@ from b24lake.streams.smart import entity_type_of, gone
 from b24lake.sync import memory, naming, places
 from b24lake.sync.asked import as_asked, notes_of
 from b24lake.sync.committing import Committing
-from b24lake.sync.contacts import Contacts
+from b24lake.sync.contacts import CONTACT_IDS, Contacts
 from b24lake.sync.home import Home, lock_name
 from b24lake.sync.job import Job, fingerprint, kind_of, mark, shown
 from b24lake.sync.options import Options
+from b24lake.sync.privacy import Veil, veils_of
 from b24lake.sync.reasons import why_full
 from b24lake.sync.report import CANCELED, FAILED, LOCKED, SKIPPED, RunReport, StreamReport, run_status
 from b24lake.sync.upkeep import Upkeep
@@ -99,7 +100,8 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
         )
         report.notes += [*notes, *notes_of(selected)]
         owner = Owner(portal, stream="", source=webhook.address, folder=options.new_folder)
-        jobs = jobs_of(selected, discovery, options, report, owner)
+        veils = veils_of(selected, discovery.streams, options, home)
+        jobs = jobs_of(selected, discovery, options, report, owner, veils)
         for job in jobs:
             stack.enter_context(home.lock(f"table-{lock_name(job.path)}", f"the table {job.report.table}"))
         at_once(options.lake, lambda job: job.prepare(options.overlap_of(job.selected.name)), jobs)
@@ -115,11 +117,17 @@ def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | No
 
 
 def jobs_of(
-    selected: Sequence[Selected], discovery: Discovery, options: Options, report: RunReport, portal: Owner
+    selected: Sequence[Selected],
+    discovery: Discovery,
+    options: Options,
+    report: RunReport,
+    portal: Owner,
+    veils: Mapping[str, Veil],
 ) -> list[Job]:
     """The streams to read. Locked ones are only reported; a table of someone else's ends the run before it begins.
 
     portal   the owner of all the tables, without its stream
+    veils    columns that nobody shall see, by stream
     """
     jobs = []
     paths = places.paths_of(selected, discovery.streams, options)
@@ -142,9 +150,10 @@ def jobs_of(
         if state is not None and options.folder is None:
             owner = replace(owner, folder=state.owner.folder)
         held = naming.held(state.schema) if state else {}
-        one = naming.named(one, held)
-        contacts = options.deal_contacts and one.name == "deals"
-        print_ = fingerprint(one, discovery.probe, contacts=contacts, parent=parent)
+        veil = veils[one.name]
+        one = naming.named(replace(one, found=veil.asking(one.found)), held)
+        contacts = options.deal_contacts and one.name == "deals" and CONTACT_IDS not in veil.left_out
+        print_ = fingerprint(one, discovery.probe, contacts=contacts, parent=parent, veil=veil)
         kind = kind_of(one)
         with storage_errors(path):
             marked = None if table is None else bookmark_of(table, kind, print_)
@@ -166,6 +175,7 @@ def jobs_of(
                 line,
                 held,
                 others=others,
+                veil=veil,
                 parent=parent,
                 contacts=Contacts() if contacts and one.found.stream.method == "crm.deal.list" else None,
             )

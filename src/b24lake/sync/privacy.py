@@ -1,0 +1,204 @@
+"""Columns that a table shall not hold: left out, or hashed with a key.
+
+What is left out is not asked of the portal either, where its method takes a list of columns; where it does not, or the
+portal sends more than was asked for, it goes before anything is written. What is hashed becomes text: HMAC-SHA256 of
+the value as the portal sent it, so that equal values of all tables stay equal, and nobody without the key can try
+values out. Of lists each value is hashed, of multi-fields (PHONE, EMAIL …) the VALUE alone.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from b24lake.errors import UsageError
+from b24lake.lake.columns import MISFITS
+from b24lake.streams.discovery import Found
+from b24lake.streams.fields import MULTIFIELD, TEXT, Column
+from b24lake.streams.selection import Selected
+from b24lake.sync.home import Home
+from b24lake.sync.options import Options
+
+_EVERYTHING = "*"  # in a list of columns: all that are no custom fields
+
+
+@dataclass(frozen=True, slots=True)
+class Veil:
+    """What of one stream nobody shall see: names of columns in its table.
+
+    left_out   are not in the table
+    hashed     hold hashes, made with `key`
+    """
+
+    left_out: frozenset[str] = frozenset()
+    hashed: frozenset[str] = frozenset()
+    key: bytes = field(default=b"", repr=False)
+
+    @property
+    def asked(self) -> Mapping[str, object]:
+        """Stands for all of this in a fingerprint; the key does not show in it."""
+        told = {"left_out": sorted(self.left_out), "hashed": sorted(self.hashed)}
+        return {**told, "key": _digest(self.key, "b24lake")[:16]} if self.hashed else told
+
+    def asking(self, found: Found) -> Found:
+        """The stream as the portal is asked for it; what is hashed is read as text, as it is sent.
+
+        Where the method takes a list of columns, what is left out is not on it. The universal methods are asked for
+        everything: nobody tells how they would name what they send in one list, phones and the like. So columns that
+        are left out are still known: what comes of them must not be taken for something new.
+        """
+        stream, wanted = found.stream, found.stream.params.get("select", ())
+        if self.left_out and stream.translation is None and any(_EVERYTHING in name for name in wanted):
+            params = {**stream.params, "select": [each.source for each in self.kept(found.columns)]}
+            stream = replace(stream, params=params)
+        return replace(found, stream=stream, columns=tuple(map(self._hidden, found.columns)))
+
+    def kept(self, columns: Sequence[Column]) -> tuple[Column, ...]:
+        """The columns that the table has."""
+        return tuple(each for each in columns if each.name not in self.left_out)
+
+    def _hidden(self, column: Column) -> Column:
+        if column.name not in self.hashed or column.kind == "crm_multifield":
+            return column
+        return replace(column, kind="string", type=pa.list_(TEXT) if column.many else TEXT, directory="")
+
+    def over(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows as the table has them."""
+        names = [name for name in batch.schema.names if name not in self.left_out]
+        columns = [self._column(name, batch.column(batch.schema.get_field_index(name))) for name in names]
+        return pa.record_batch(columns, schema=pa.schema([batch.schema.field(name) for name in names]))
+
+    def _column(self, name: str, column: pa.Array) -> pa.Array:
+        if name == MISFITS:
+            return self._misfits(column)
+        return _hashed(column, self.key) if name in self.hashed else column
+
+    def _misfits(self, column: pa.Array) -> pa.Array:
+        """What did not fit the type of its column is still there as it was sent, under the column's name."""
+        if column.null_count == len(column):
+            return column
+        return pa.array([None if each is None else self._kept(each) for each in column.to_pylist()], column.type)
+
+    def _kept(self, misfits: Iterable[tuple[str, str | None]]) -> list[tuple[str, str | None]] | None:
+        kept = [
+            (name, _digest(self.key, text) if text is not None and name in self.hashed else text)
+            for name, text in misfits
+            if name not in self.left_out
+        ]
+        return kept or None
+
+
+NO_VEIL = Veil()
+
+
+def veils_of(selected: Sequence[Selected], streams: Iterable[str], options: Options, home: Home) -> dict[str, Veil]:
+    """The veil of each stream, from patterns such as contacts.PHONE or *.UF_*.
+
+    streams   all that there are: a pattern may name one that is not read this time
+
+    Raises UsageError where a pattern fits no column, or names one that its stream cannot do without.
+    """
+    known = list(streams)
+    _check(selected, known, options.exclude, "--exclude")
+    _check(selected, known, options.hash, "--hash")
+    key = home.ready().hash_key() if options.hash else b""
+    return {one.name: _veil(one, options, key) for one in selected}
+
+
+def _veil(selected: Selected, options: Options, key: bytes) -> Veil:
+    left_out, hashed = _named(selected, options.exclude), _named(selected, options.hash)
+    return Veil(left_out, hashed - left_out, key)
+
+
+def _named(selected: Selected, patterns: Sequence[str]) -> frozenset[str]:
+    """The columns of a stream that patterns name; a column may be called by its field's code, too."""
+    wanted = [column for stream, column in map(_split, patterns) if fnmatch.fnmatchcase(selected.name, stream)]
+    return frozenset(
+        column.name
+        for column in selected.found.columns
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted for name in (column.name, column.source))
+        and column.name not in _needed(selected)
+    )
+
+
+def _needed(selected: Selected) -> frozenset[str]:
+    """Columns without which the stream cannot be read or merged."""
+    found, stream = selected.found, selected.found.stream
+    codes = {stream.key, stream.parent_key, selected.replication_key or ""}
+    codes |= {name.lstrip("@") for name in stream.params.get("filter", {})}
+    return frozenset(column.name for column in found.columns if column.source in codes)
+
+
+def _check(selected: Sequence[Selected], known: Sequence[str], patterns: Sequence[str], option: str) -> None:
+    for pattern in patterns:
+        stream, column = _split(pattern, option)
+        if not any(fnmatch.fnmatchcase(name, stream) for name in known):
+            raise UsageError(
+                f"{option} {pattern}: there is no stream {stream!r}",
+                fix=_near(stream, known, "b24lake streams lists them"),
+            )
+        readable = [one for one in selected if one.found.locked is None and fnmatch.fnmatchcase(one.name, stream)]
+        codes = [name for one in readable for each in one.found.columns for name in (each.name, each.source)]
+        if readable and not fnmatch.filter(codes, column):
+            raise UsageError(
+                f"{option} {pattern}: {stream} has no column {column!r}",
+                fix=_near(column, codes, f"b24lake streams --json tells the columns of {stream}"),
+            )
+        for one in readable:
+            if column in _needed(one):
+                raise UsageError(
+                    f"{option} {pattern}: {one.name} cannot do without {column}",
+                    why="it is its key, or rows are chosen by it",
+                    fix="choose other columns",
+                )
+
+
+def _split(pattern: str, option: str = "") -> tuple[str, str]:
+    stream, dot, column = pattern.partition(".")
+    if not (stream and dot and column):
+        raise UsageError(f"{option} needs STREAM.COLUMN, not {pattern!r}", fix=f"write {option} contacts.PHONE")
+    return stream, column
+
+
+def _near(name: str, names: Iterable[str], otherwise: str) -> str:
+    near = get_close_matches(name, dict.fromkeys(names), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
+
+
+# --- hashes -----------------------------------------------------------------------------------------------------------
+
+
+def _hashed(column: pa.Array, key: bytes) -> pa.Array:
+    if not pa.types.is_list(column.type):
+        return _digests(column, key)
+    # Not `values`: that also has what lies before, behind and under the nulls of a slice.
+    values, lengths = column.flatten(), pc.fill_null(pc.list_value_length(column), 0)
+    values = _multifield(values, key) if values.type == MULTIFIELD else _digests(values, key)
+    ends = pc.cumulative_sum(lengths).cast(pa.int32())
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    return pa.ListArray.from_arrays(offsets, values, column.type, mask=pc.is_null(column))
+
+
+def _multifield(values: pa.StructArray, key: bytes) -> pa.StructArray:
+    names = [each.name for each in values.type]
+    parts = dict(zip(names, values.flatten(), strict=True))
+    parts["VALUE"] = _digests(parts["VALUE"], key)
+    return pa.StructArray.from_arrays([*parts.values()], fields=[*values.type], mask=pc.is_null(values))
+
+
+def _digests(values: pa.Array, key: bytes) -> pa.Array:
+    """A hash for each value, null for null; each distinct value is hashed once."""
+    found = pc.dictionary_encode(values)
+    texts = (_digest(key, each) for each in found.dictionary.to_pylist())
+    return pc.take(pa.array(texts, TEXT), found.indices)
+
+
+def _digest(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
