@@ -24,6 +24,7 @@ DELETED_AT_FIELD = pa.field(
     DELETED_AT, UTC_MICROS, metadata={"comment": "When the row was first missing at its source"}
 )
 
+_UNCASTABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
 _DIGITS = {pa.int8(): 3, pa.int16(): 5, pa.int32(): 10, pa.int64(): 19}
 _NAMES: tuple[tuple[Callable[[Any], bool], str], ...] = (
     (pa.types.is_boolean, "boolean"),
@@ -185,7 +186,7 @@ def conform(rows: pa.Table, schema: pa.Schema, renames: Mapping[str, str] | None
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> tuple[pa.ChunkedArray, list[str | None] | None]:
     """The column in its new type, and per row the text of a value that does not fit; None where all fit."""
-    with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    with suppress(*_UNCASTABLE):
         cast = column.cast(kind)
         if _means_the_same(column, cast):
             return cast, None
@@ -199,11 +200,11 @@ def _cast_one(value: pa.Scalar, kind: pa.DataType) -> tuple[Any, str | None]:
     text = _text(value)
     if pa.types.is_string(kind):
         return text, None
-    with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    with suppress(*_UNCASTABLE):
         cast = value.cast(kind)
         if _means_the_same(value, cast):
             return cast.as_py(), None
-    with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    with suppress(*_UNCASTABLE):
         # By way of its text a number gets into a decimal that could not hold every number of its type.
         return pa.scalar(text).cast(kind).as_py(), None
     return None, text

@@ -36,7 +36,7 @@ class Contacts:
     """The contacts of deals: ids of the deals, rising, and the list of each.
 
     late      rows of deals that came without being known here: they wait until their contacts have been asked for
-    unknown   deals that came so, beyond MOST_LATE
+    unknown   deals that came so and go without: they were too many, or could not be asked for
     """
 
     ids: Ids = field(default_factory=lambda: np.array([], np.int64))
