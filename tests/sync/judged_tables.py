@@ -114,13 +114,19 @@ def _told_row(found: Row | None, wanted: Row | None) -> str:
 
 
 def check_mixed(
-    path: Path, before: Table | None, results: Sequence[Table], must: Collection[Key], starts: Collection[datetime]
+    path: Path,
+    before: Table | None,
+    results: Sequence[Table],
+    must: Collection[Key],
+    starts: Collection[datetime],
+    begun: Collection[datetime],
 ) -> Table:
     """The table, each row of which is as one of the results has it: its portal changed while it was read.
 
     results   what a read at one moment would have made of the table; the last one counts where they do not differ
     must      rows that have to be as the last one has them
     starts    the times that rows may be of, besides those that they had before
+    begun     bookmarks of the reads; one that finds nothing new leaves the table's, unless it is gone on with
     """
     columns, rows = rows_of(path)
     last, old = results[-1], before.rows if before else {}
@@ -131,7 +137,7 @@ def check_mixed(
         assert alike, f"row {key}: {_told_row(found, allowed[-1])}"
         times = {*starts, *(row[SYNCED_AT] for row in [old.get(key)] if row)}
         assert found is None or found[SYNCED_AT] in times, f"row {key} is of {found[SYNCED_AT]}"
-    since, marks = bookmark_of(path), [one.since for one in [*results, *([before] if before else [])]]
+    since, marks = bookmark_of(path), [*begun, *(one.since for one in [*results, *([before] if before else [])])]
     ids = [mark for mark in marks if isinstance(mark, int)]  # of a log, any of those in between
     assert since in marks or (isinstance(since, int) and since <= max(ids)), f"bookmark {since}, not one of {marks}"
     return replace(last, rows=rows, since=since)

@@ -186,8 +186,9 @@ class Story:
         key = wanted.wishes.asked.key(stream)
         must = changed(stream, seen[-1].read, key, min(each.clock for each in seen)).rows if key else {}
         starts = {at}.union(*(each.starts for each in seen))
+        marks = {each.clock - wanted.wishes.overlap for each in seen} if stream in INCREMENTAL else set()
         return check_mixed(
-            self.path(stream), self.tables.get(stream), results, must if not wanted.churn else (), starts
+            self.path(stream), self.tables.get(stream), results, must if not wanted.churn else (), starts, marks
         )
 
     def _check(self, stream: str, seen: Sequence[Seen], wanted: Wanted, report: RunReport | None, before: Any) -> None:
