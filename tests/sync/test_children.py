@@ -330,6 +330,7 @@ def planned(lake: Lake, server: Server, *streams: str, **options: Any) -> dict[s
     return {one.name: one for one in plan(parse(server.url), asked, Home(lake.home)).streams}
 
 
+@pytest.mark.slow
 def test_a_plan_knows_what_the_children_take(serve: Callable[..., Server], lake: Lake) -> None:
     server = serve(deals=1500, **TIMES)
     streams = {"deals", *STREAMS}

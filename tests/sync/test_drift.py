@@ -23,6 +23,9 @@ from running import Lake, Ran
 NAME = "UF_CRM_1790000001"
 MANY = 1200  # rows of which large answers are made, which are cut into columns without parsing them
 sizes = pytest.mark.parametrize("deals", [260, MANY], ids=["parsed", "cut"])
+most_parsed = pytest.mark.parametrize(
+    "deals", [260, pytest.param(MANY, marks=pytest.mark.slow)], ids=["parsed", "cut"]
+)  # where there are many cases
 
 
 def post(url: str, asked: dict[str, Any]) -> Any:
@@ -106,7 +109,7 @@ RETYPES: list[tuple[Kind, Kind, tuple[str, str, str], str]] = [
 ]
 
 
-@sizes
+@most_parsed
 @pytest.mark.parametrize(("before", "after", "change", "_beside"), RETYPES)
 def test_a_full_read_gives_a_column_its_new_type(
     serve: Callable[..., Server], lake: Lake, deals: int, before: Kind, after: Kind, change: Any, _beside: str
@@ -133,7 +136,7 @@ def in_type(value: Any, kind: pa.DataType) -> Any:
     return datetime(value.year, value.month, value.day, tzinfo=UTC) if is_day else value
 
 
-@sizes
+@most_parsed
 @pytest.mark.parametrize(("before", "after", "change", "beside"), RETYPES)
 def test_an_incremental_read_puts_a_new_type_beside_the_old_one_and_the_next_run_reads_in_full(
     serve: Callable[..., Server], lake: Lake, deals: int, before: Kind, after: Kind, change: Any, beside: str

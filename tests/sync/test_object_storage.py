@@ -69,6 +69,7 @@ def test_every_stream_is_as_on_a_disk(serve: Callable[..., Server], lake: Lake, 
     same_tables(lake, far_lake, far)
 
 
+@pytest.mark.slow
 def test_changes_deletions_and_drift_are_as_on_a_disk(
     serve: Callable[..., Server], lake: Lake, far_lake: Lake, store: ObjectStore
 ) -> None:

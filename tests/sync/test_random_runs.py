@@ -17,7 +17,7 @@ from b24lake.sandbox import Portal, Server, Settings
 from running import Lake
 
 RUNS = 30
-QUICK, MANY = range(3), range(100, 140)
+QUICK, MANY = range(1), range(100, 120)
 
 
 def seeds() -> list[object]:
