@@ -37,8 +37,18 @@ ARROWS: dict[str, set[str]] = {
     "b24lake": {"api"},  # the package's own __init__.py; everyone but the sandbox may import it, for its version
 }
 
-SOCKETS = {"aiohttp", "http.client", "http.server", "httpx", "requests", "socket", "urllib.request", "urllib3"}
-MAY_OPEN_SOCKETS = {"b24lake.portal.connection", "sandbox", "web"}
+SOCKETS = {
+    "aiohttp",
+    "http.client",
+    "http.server",
+    "httpx",
+    "requests",
+    "smtplib",
+    "socket",
+    "urllib.request",
+    "urllib3",
+}
+MAY_OPEN_SOCKETS = {"b24lake.portal.connection", "b24lake.control.delivery", "sandbox", "web"}
 
 
 # --- reading imports --------------------------------------------------------------------------------------------------

@@ -45,6 +45,10 @@ class StopError(B24LakeError):
     """The whole run ends: no stream can be read or written."""
 
 
+class HeldError(StopError):
+    """Another run is at what this one needs: it may begin when that one has ended."""
+
+
 class StreamError(B24LakeError):
     """One stream ends; the others go on."""
 

@@ -31,7 +31,7 @@ def b24lake(lake: Lake, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
             for name, text in (env or {}).items():
                 patch.setenv(name, text)
             capfd.readouterr()
-            code = main.run()
+            code = main.run_commands()
         said = capfd.readouterr()
         return Ran(code, said.out, said.err)
 

@@ -43,3 +43,43 @@ def test_the_command_line_switches_everything_on(
     table = deltalake.DeltaTable(lake.table("deals")).to_pyarrow_table(columns=["CATEGORY_ID", "CONTACT_IDS"])
     assert set(table.column("CATEGORY_ID").to_pylist()) == {0, 1}
     assert table.column("CONTACT_IDS").null_count < table.num_rows
+
+
+def test_each_table_has_the_name_that_was_chosen(
+    serve: Callable[..., Server], lake: Lake, b24lake: Callable[..., Ran]
+) -> None:
+    url = serve().url
+    ran = b24lake("sync", url, "-s", "users", "-s", "departments", "--table", "users=employees", "--json")
+    assert {one["name"]: one["table"] for one in ran.json["streams"]} == {
+        "users": "raw.employees",
+        "departments": "raw.bitrix24_departments",
+    }
+    assert {path.name for path in (lake.path / "raw").iterdir()} == {"employees", "bitrix24_departments"}
+    again = b24lake("plan", url, "-s", "users", "--table", "users=employees", "--json")
+    assert again.json["streams"][0]["table"] == "raw.employees"
+
+
+@pytest.mark.parametrize(
+    ("tables", "says"),
+    [
+        (["users=BITRIX24_departments"], "would write one table"),
+        (["usrs=x"], "There is no stream 'usrs'"),
+        (["users=a/b"], "cannot be the name of a table"),
+        (["users"], "needs NAME=VALUE"),
+    ],
+)
+def test_a_table_that_cannot_be_is_refused_before_anything_is_read(
+    serve: Callable[..., Server], lake: Lake, b24lake: Callable[..., Ran], tables: list[str], says: str
+) -> None:
+    words = [word for table in tables for word in ("--table", table)]
+    ran = b24lake("sync", serve().url, "-s", "users", "-s", "departments", *words)
+    assert (ran.code, says in ran.err) == (2, True), ran.err
+    assert not (lake.path / "raw").exists()
+
+
+def test_a_smart_process_that_is_gone_is_skipped_also_before_it_has_a_table(
+    serve: Callable[..., Server], lake: Lake
+) -> None:
+    report = lake.sync(serve().url, "users", "spa_1099", tables={"spa_1099": "repairs"})
+    assert {one.name: one.status for one in report.streams} == {"users": "success", "spa_1099": "skipped"}
+    assert report.status == "success"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,9 +14,6 @@ from b24lake.cli.common import AllowHttp, HomeDir, Json, PortalPlan, Url, Webhoo
 
 if TYPE_CHECKING:
     from b24lake.portal.probe import Check
-    from b24lake.portal.webhook import Webhook
-    from b24lake.streams.discovery import Found
-    from b24lake.sync.home import Home
 
 _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
 
@@ -34,65 +32,23 @@ def check(
     json: Json = False,
 ) -> None:
     """Check the webhook: named checks with cause and cure. Exit code 1 if one failed, 0 with warnings."""
+    from b24lake.sync import checking
+
     webhook = common.webhook(url, webhook_file, allow_http=allow_http)
-    checks = run(webhook, common.home(home), portal_plan)
-    states = {one.state for one in checks}
-    status = next((state for state in ("failed", "warning") if state in states), "ok")
+    found = checking.check(webhook, common.home(home), datetime.now(UTC), portal_plan=portal_plan)
     if json:
-        common.print_json({"status": status, "portal": str(webhook), "checks": [asdict(one) for one in checks]})
+        checks = [asdict(one) for one in found.checks]
+        common.print_json({"status": found.status, "portal": str(webhook), "checks": checks})
     else:
-        _show(webhook, checks)
-    raise typer.Exit(1 if status == "failed" else 0)
+        show(str(webhook), found.checks)
+    raise typer.Exit(1 if found.status == "failed" else 0)
 
 
-def run(webhook: Webhook, home: Home, portal_plan: str) -> list[Check]:
-    """All checks of one webhook."""
-    from b24lake.errors import StopError
-    from b24lake.portal.probe import Check, checks
-    from b24lake.sync.run import look
-
-    try:
-        found, answered = look(webhook, home, portal_plan=portal_plan)
-    except StopError as error:
-        return [Check("connection", "failed", error.what, error.why, error.fix)]
-    locked = [one for one in found.streams.values() if one.locked is not None]
-    open_ = len(found.streams) - len(locked)
-    streams = Check("streams", "ok" if open_ else "failed", f"{open_} can be read, {len(locked)} are locked")
-    answers = [_connection_check(webhook, answered), *checks(found.probe, datetime.now(UTC))]
-    return [*answers, streams, *_locks(locked)]
-
-
-def _locks(locked: list[Found]) -> list[Check]:
-    """Why streams are locked: once for each missing scope, and one by one for other reasons."""
-    from b24lake.portal.probe import Check
-
-    found: dict[str, Check] = {}
-    for one in locked:
-        stream, error = one.stream, one.locked
-        assert error is not None
-        if one.lock != "scope":
-            found[stream.name] = Check(f"stream {stream.name}", "warning", error.what, error.why, error.fix)
-            continue
-        name = f"scope {' or '.join(stream.scopes)}"
-        before = found.get(name)
-        says = f"{before.says}, {stream.name}" if before else f"missing, so these are locked: {stream.name}"
-        found[name] = Check(name, "warning", says, error.why, error.fix)
-    return list(found.values())
-
-
-def _connection_check(given: Webhook, used: Webhook) -> Check:
-    from b24lake.portal.probe import Check
-
-    if given.address == used.address:
-        return Check("connection", "ok", "the portal answers")
-    says = f"the portal answers at {used}"
-    return Check("connection", "warning", says, "it has moved", "write the new address into your settings")
-
-
-def _show(webhook: Webhook, checks: list[Check]) -> None:
+def show(title: str, checks: Iterable[Check]) -> None:
+    """The checks as a list with ✓ and ✗."""
     from rich.table import Table
 
-    table = Table(title=str(webhook), title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), show_header=False)
     for one in checks:
         notes = [f"[dim]{word}: {text}[/]" for word, text in (("cause", one.cause), ("cure", one.cure)) if text]
         table.add_row(_MARKS[one.state], one.name, "\n".join([one.says, *notes]))

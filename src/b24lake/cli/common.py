@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +16,7 @@ import typer
 from b24lake.errors import B24LakeError, UsageError
 from b24lake.portal import webhook as webhooks
 from b24lake.portal.webhook import Webhook
+from b24lake.sync.durations import duration as duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from b24lake.sync.home import Home
 
 CANCELED_CODE = 130
-LONGEST = 10 * 366 * 86400  # seconds of a duration on the command line
 WIDE = 200  # columns where there is no terminal
 
 Url = Annotated[
@@ -141,7 +140,7 @@ def webhook(url: str | None, file: Path | None, *, allow_http: bool) -> Webhook:
     """
     if url:
         _hide()
-    found = url or os.environ.get("B24LAKE_WEBHOOK_URL") or (_first_line(file) if file else None)
+    found = url or os.environ.get("B24LAKE_WEBHOOK_URL") or (first_line(file, "webhook") if file else None)
     if not found:
         raise UsageError(
             "No webhook URL was given",
@@ -157,25 +156,14 @@ def _hide() -> None:
     setproctitle.setproctitle(" ".join(["b24lake", *words]))
 
 
-def _first_line(file: Path) -> str:
+def first_line(file: Path, what: str) -> str:
+    """What a file holds that keeps a secret out of the command line. Raises UsageError where it cannot be read."""
     try:
         lines = file.expanduser().read_text(encoding="utf-8-sig").strip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"The webhook file {file} cannot be read", why=why or "", fix="check its path") from None
+        raise UsageError(f"The {what} file {file} cannot be read", why=why or "", fix="check its path") from None
     return lines[0] if lines else ""
-
-
-def duration(text: str) -> timedelta:
-    """A duration such as 5m, 90s, 2d or 1h30m; plain digits are seconds."""
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
-    parts = re.findall(r"(\d+)([smhd]?)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise UsageError(f"{text!r} is not a duration", fix="write 90s, 5m, 2h or 1d")
-    seconds = sum(int(number) * units[unit] for number, unit in parts)
-    if seconds > LONGEST:
-        raise UsageError(f"{text!r} is too long", fix="give at most ten years")
-    return timedelta(seconds=seconds)
 
 
 def pairs(words: list[str], option: str) -> dict[str, str]:

@@ -14,20 +14,27 @@ import typer
 
 from b24lake import __version__
 from b24lake.cli import (
+    alert,
     bookmark,
     check,
+    config,
     demo,
     export,
     history,
+    key,
     layers,
     plan,
     query,
     retention,
+    run,
     sandbox,
+    serve,
+    source,
     streams,
     sync,
     table,
     tables,
+    trigger,
 )
 from b24lake.cli.common import CANCELED_CODE, fail, print_json
 from b24lake.errors import B24LakeError
@@ -54,6 +61,13 @@ _COMMANDS = (
     retention,
     table,
     layers,
+    source,
+    trigger,
+    run,
+    serve,
+    alert,
+    config,
+    key,
     sandbox,
     demo,
 )
@@ -85,14 +99,14 @@ def main() -> None:
     """Run the command line; a failure is one clear message and an exit code, never a traceback of a known cause."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    code = run()
+    code = run_commands()
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads that still wait for a portal must not hold up the end
 
 
-def run() -> int:
+def run_commands() -> int:
     """Run the command that `sys.argv` holds. Returns the exit code."""
     try:
         app()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +17,11 @@ from rich.text import Text
 from b24lake.cli.common import console
 from b24lake.cli.plan import in_words
 from b24lake.lake.place import Place
-from b24lake.reading.children import ChildrenTask
-from b24lake.reading.paging import PAGE
-from b24lake.reading.plan import Left, remaining
 from b24lake.reading.reader import Reader
-from b24lake.reading.schedule import Active, Stats
-from b24lake.reading.timekeeper import Terms
+from b24lake.reading.schedule import Stats
 from b24lake.sync.report import EMPTY, FAILED, LOCKED, SKIPPED, SUCCESS, RunReport, StreamReport
 from b24lake.sync.run import Progress
+from b24lake.sync.watching import seconds_left, share
 
 _STYLES = {SUCCESS: "green", EMPTY: "cyan", LOCKED: "yellow", FAILED: "red", "partial": "yellow"}
 _FEW = 5  # changes of one kind that get a line each
@@ -68,37 +64,8 @@ def _asked(progress: Progress) -> str:
 
 def _still(progress: Progress) -> str:
     """How much longer it will take, as far as every stream tells."""
-    if progress.reader is None or progress.connection is None:
-        return ""
-    schedule, now = progress.reader.schedule, time.time()
-    rows = sum(stats.rows for stats in schedule.stats.values())
-    own = time.process_time() / max(1, rows)
-    left = [_left(active, schedule.stats[active.name], own) for active in [*schedule.active.values()]]
-    if not rows or not left or None in left:
-        return ""
-    plan = progress.connection.budget.plan
-    terms = Terms(plan, schedule.concurrency, schedule.gauges.threshold, schedule.gauges)
-    seconds = remaining([one for one in left if one], terms, now)
-    return f", about {in_words(seconds)} left" if seconds >= 1 else ""
-
-
-def _left(active: Active, stats: Stats, own: float) -> Left | None:
-    """What a stream still has; None as long as it does not know."""
-    if not stats.commands or not math.isfinite(active.task.left):
-        return None
-    rows = math.ceil(active.task.left * PAGE)
-    return Left(active.ask.stream.method, rows, stats.portal_seconds / stats.commands, own)
-
-
-def _share(active: Active | None, stats: Stats) -> float | None:
-    """How much of a stream has been read, of 1; None as long as it does not know."""
-    if active is None:
-        return 1.0 if stats.ended else None
-    if isinstance(active.task, ChildrenTask):
-        return active.task.answered / max(1.0, active.task.answered + active.task.left)
-    done = stats.rows + active.ask.done.rows
-    left = active.task.left * PAGE
-    return done / (done + left) if done and math.isfinite(left) else None
+    seconds = seconds_left(progress)
+    return f", about {in_words(seconds)} left" if seconds is not None and seconds >= 1 else ""
 
 
 def _streams(report: RunReport, reader: Reader) -> Table:
@@ -111,13 +78,13 @@ def _streams(report: RunReport, reader: Reader) -> Table:
 
 
 def _moving_line(line: StreamReport, stats: Stats, reader: Reader) -> list[str | Text]:
-    share = _share(reader.schedule.active.get(line.name), stats)
+    done = share(reader.schedule.active.get(line.name), stats)
     state = _state(line, stats)
     return [
         line.name,
         Text(state, style=_STYLES.get(state, "yellow" if state.startswith("rests") else "blue")),
         f"{stats.rows:,}",
-        f"{int(100 * share)}" if share is not None else "",
+        f"{int(100 * done)}" if done is not None else "",
         f"{stats.rows / (stats.ended - stats.began):,.0f}" if stats.rows and stats.ended > stats.began else "",
         f"{stats.commands:,}",
         f"{stats.portal_seconds:,.1f}",

@@ -14,7 +14,7 @@ from typing import IO
 
 import orjson
 
-from b24lake.errors import StopError, UsageError
+from b24lake.errors import HeldError, UsageError
 from b24lake.lake.place import Place
 from b24lake.portal.webhook import Webhook
 
@@ -102,7 +102,7 @@ class Home:
 
     @contextmanager
     def lock(self, name: str, holds: str) -> Iterator[None]:
-        """Hold the lock `name` while the block runs. Raises StopError that says who has it.
+        """Hold the lock `name` while the block runs. Raises HeldError that says who has it.
 
         holds   what is shown to others, as "the table raw.bitrix24_deals"
         """
@@ -110,7 +110,7 @@ class Home:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise StopError(
+                raise HeldError(
                     f"Another run holds {holds}",
                     why=f"process {_holder(file)} is at it",
                     fix="wait until it has ended, or stop it, then run again",

@@ -102,6 +102,12 @@ class Options:
         """How far before its last start an incremental read of this stream begins."""
         return self.calls_look_back if stream == "calls" else self.overlap
 
+    def stream_of(self, table: str) -> str | None:
+        """The stream whose rows would go to such a table; None where no name of a stream leads there."""
+        named = next((stream for stream, name in self.tables.items() if name == table), None)
+        stream = named or table.removeprefix(self.prefix)
+        return stream if self.table_of(stream) == table else None
+
 
 def _require(holds: bool, what: str, fix: str) -> None:
     if not holds:

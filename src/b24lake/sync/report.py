@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -84,6 +85,11 @@ class RunReport:
                 {**asdict(stream), "portal_seconds": round(stream.portal_seconds, 3)} for stream in self.streams
             ],
         }
+
+
+def new_run_id(now: datetime) -> str:
+    """An id that tells when the run began, and that no other run has."""
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def run_status(streams: Sequence[StreamReport]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -35,7 +34,7 @@ from b24lake.sync.job import Job, fingerprint, kind_of, mark, shown
 from b24lake.sync.options import Options
 from b24lake.sync.privacy import Veil, veils_of
 from b24lake.sync.reasons import why_full
-from b24lake.sync.report import CANCELED, FAILED, LOCKED, SKIPPED, RunReport, StreamReport, run_status
+from b24lake.sync.report import CANCELED, FAILED, LOCKED, SKIPPED, RunReport, StreamReport, new_run_id, run_status
 from b24lake.sync.upkeep import Upkeep
 from b24lake.sync.vanished import with_vanished
 
@@ -69,15 +68,19 @@ def look(
         return read_by(discover(connection), reader), connection.webhook
 
 
-def sync(webhook: Webhook, options: Options, home: Home, progress: Progress | None = None) -> RunReport:
+def sync(
+    webhook: Webhook, options: Options, home: Home, progress: Progress | None = None, *, run_id: str = ""
+) -> RunReport:
     """Read the chosen streams into the lake.
+
+    run_id   what the run is called in the tables, where somebody has named it; no two runs have the same one
 
     Raises UsageError for wrong input and StopError where nothing could even begin; nothing has been written then.
     Whatever goes wrong later is in the report.
     """
     progress = progress or Progress()
     started = datetime.now(UTC).replace(microsecond=0)
-    report = progress.report = RunReport(run_id=f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}", started_at=started)
+    report = progress.report = RunReport(run_id=run_id or new_run_id(started), started_at=started)
     check_writable(options.lake)
     places.check(options)
     connection = progress.connection = connect(webhook, home, portal_plan=options.portal_plan)

@@ -15,8 +15,12 @@ from b24lake.sync.options import Options
 
 
 def with_vanished(discovery: Discovery, options: Options, portal: str) -> Discovery:
-    """The portal's streams and, as locked ones, those of its tables whose smart process it does not name any more."""
-    missing = {name: number for name, number in _tables(options, portal) if name not in discovery.streams}
+    """The portal's streams and, as locked ones, those of its tables whose smart process it does not name any more.
+
+    A smart process whose table is named in the options was there once, too.
+    """
+    earlier = {**dict(_tables(options, portal)), **_named(options)}
+    missing = {name: number for name, number in earlier.items() if name not in discovery.streams}
     if not missing:
         return discovery
     found = {name: _found(name, number, discovery) for name, number in sorted(missing.items())}
@@ -29,14 +33,18 @@ def _found(name: str, number: int, discovery: Discovery) -> Found:
     return Found(stream, locked=smart.gone(number) if discovery.knows_types or untold is None else untold)
 
 
+def _named(options: Options) -> dict[str, int]:
+    numbers = {name: smart.entity_type_of(name) for name in options.tables}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
 def _tables(options: Options, portal: str) -> Iterator[tuple[str, int]]:
     """Stream and entityTypeId of the tables that hold this portal's smart processes."""
     layer = options.lake / options.layer
-    named = {table: stream for stream, table in options.tables.items()}
     for folder in layer.iterdir() if layer.is_dir() else ():
-        name = named.get(folder.name, folder.name.removeprefix(options.prefix))
+        name = options.stream_of(folder.name) or ""
         number = smart.entity_type_of(name)
-        if number is None or folder.name != options.table_of(name) or not (folder / "_delta_log").is_dir():
+        if number is None or not (folder / "_delta_log").is_dir():
             continue
         with suppress(StreamError):  # a damaged table of a smart process that is gone is nothing to this run
             table = open_table(folder)

@@ -1,0 +1,116 @@
+"""`b24lake serve` and `b24lake worker`: the service, and one more worker for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b24lake.cli import common
+from b24lake.cli.common import HomeDir, Json, LakeDir
+from b24lake.cli.control import Control, DatabaseAddress, opened
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from b24lake.lake.place import Place
+
+Runs = Annotated[int, typer.Option("--runs", help="How many runs at once.", min=1, max=100)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(help="The service: schedules, alerts, metrics and a worker, until it is stopped.")(serve)
+    app.command(help="One more worker on the same database, on this machine or another one.")(worker)
+
+
+def serve(
+    runs: Runs = 4,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of /metrics and /healthz; 0 = any free one.")] = 8025,
+    database: DatabaseAddress = None,
+    lake: LakeDir = None,
+    home: HomeDir = None,
+    json: Json = False,
+) -> None:
+    """Scheduler, worker and HTTP port in one process."""
+    from b24lake.control.scheduler import Scheduler
+    from b24lake.web.endpoint import Endpoint
+
+    with opened(database, home) as control, ExitStack() as stack:
+        stopped = _stopped()
+        endpoint = Endpoint(control.database, control.clock, host, port)
+        stack.callback(endpoint.close)
+        scheduler = Scheduler(control.database, control.keyring, control.clock)
+        stack.callback(scheduler.stop)
+        scheduler.start()
+        _work(control, common.lake(lake, home), runs, stopped, endpoint.address, json=json)
+
+
+def worker(
+    runs: Runs = 4,
+    database: DatabaseAddress = None,
+    lake: LakeDir = None,
+    home: HomeDir = None,
+    json: Json = False,
+) -> None:
+    """A worker alone."""
+    with opened(database, home) as control:
+        _work(control, common.lake(lake, home), runs, _stopped(), None, json=json)
+
+
+def _work(
+    control: Control, lake: Place, most: int, stopped: Callable[[], bool], address: str | None, *, json: bool
+) -> None:
+    from b24lake.control.worker import Worker
+
+    with _logged():
+        at_work = Worker(control.database, control.keyring, control.home, lake, control.clock, most=most)
+        told = {"worker": at_work.id, "runs": most, "database": control.database.shown, "lake": str(lake)}
+        if json:
+            common.print_json({**({"address": address} if address else {}), **told})
+        else:
+            where = f"Serving on {address} with worker" if address else "Worker"
+            sys.stdout.write(f"{where} {at_work.id}: up to {most} runs at once, tables in {lake}; Ctrl-C ends it\n")
+            sys.stdout.flush()
+        at_work.work(stopped)
+
+
+def _stopped() -> Callable[[], bool]:
+    """Whether a signal asked for the end; the second one ends at once, and the next worker takes over."""
+    import signal
+
+    asked: list[int] = []
+
+    def take(number: int, _frame: FrameType | None) -> None:
+        if asked:
+            os._exit(common.CANCELED_CODE)
+        asked.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, take)
+    return lambda: bool(asked)
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """What the service has to say goes to stderr, without secrets."""
+    from b24lake.portal.webhook import mask
+
+    class Masked(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return mask(super().format(record))
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Masked("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("b24lake")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

@@ -1,0 +1,115 @@
+"""Which table each stream of each source writes: no table has two writers, and none is taken from its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from b24lake.control.models import Source
+from b24lake.control.source_settings import lake_of
+from b24lake.errors import UsageError
+from b24lake.lake import moving
+from b24lake.lake.place import Place
+from b24lake.lake.table import Owner, inspect, table_path
+from b24lake.sync.home import Home, lock_name
+
+Spot = tuple[str, str, str]
+"""A table, so that two spellings of one place are equal: lake, layer, name."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where this installation is: its home, and the lake of sources that name none."""
+
+    home: Home
+    lake: Place
+
+
+def tables_of(source: Source, here: Installation) -> dict[str, Place]:
+    """The table of each selected stream. Raises UsageError where a name cannot be one."""
+    lake = lake_of(source, here.lake)
+    return {one.stream: table_path(lake, source.layer, one.table_name) for one in source.streams if one.selected}
+
+
+def check_claims(session: Session, source: Source, here: Installation) -> None:
+    """Raises UsageError where two streams would write one table, of this source or of another one."""
+    taken: dict[Spot, tuple[str, str]] = {}
+    for other in session.scalars(select(Source).where(Source.id != source.id)):
+        taken.update({_place(path): (other.id, stream) for stream, path in tables_of(other, here).items()})
+    for stream, path in tables_of(source, here).items():
+        writer = taken.setdefault(_place(path), (source.id, stream))
+        if writer != (source.id, stream):
+            whose = "of this source" if writer[0] == source.id else f"of the source {writer[0]}"
+            raise UsageError(
+                f"The table {shown(path)} has a writer already",
+                why=f"{writer[1]} {whose} goes there; upper and lower case do not tell tables apart",
+                fix=f"give {stream} another table name, or the source another prefix",
+            )
+
+
+def _place(path: Place) -> Spot:
+    lake = path.parent.parent
+    return str(lake.resolve() if isinstance(lake, Path) else lake), path.parent.name.casefold(), path.name.casefold()
+
+
+def owner_of(source: Source, stream: str) -> Owner:
+    """Whose rows a stream's table holds."""
+    return Owner(source.portal, stream, source.portal_address, source.folder)
+
+
+def check_owners(source: Source, here: Installation, but: Collection[Place] = ()) -> None:
+    """Raises UsageError where a table belongs to another stream, portal or program. It is never touched.
+
+    but   tables that need no look
+    """
+    for stream, path in tables_of(source, here).items():
+        if path not in but:
+            inspect(path, owner_of(source, stream))
+
+
+def effects(source: Source, before: Mapping[str, Place], here: Installation) -> list[str]:
+    """What a change of names, layer or lake means for the tables that are there, in words.
+
+    before   the tables of the selected streams as they were
+    """
+    said = []
+    for stream, path in tables_of(source, here).items():
+        old = before.get(stream)
+        if old is None or old == path or inspect(old, owner_of(source, stream)) is None:
+            continue
+        there = inspect(path, owner_of(source, stream)) is not None
+        goes_on = "goes on with the table that is there" if there else f"reads {stream} in full"
+        said.append(f"{shown(old)} stays as it is; the next run {goes_on}, into {shown(path)}")
+    return said
+
+
+def shown(path: Place) -> str:
+    """As SQL knows it: `layer.table`."""
+    return f"{path.parent.name}.{path.name}"
+
+
+def owned_tables(source: Source, here: Installation) -> list[Place]:
+    """The tables of the source that are there and hold its own rows."""
+    found = []
+    for one in source.streams:
+        path = table_path(lake_of(source, here.lake), source.layer, one.table_name)
+        try:
+            if inspect(path, owner_of(source, one.stream)) is not None:
+                found.append(path)
+        except UsageError:
+            continue  # somebody else's
+    return found
+
+
+def remove(paths: Iterable[Place], home: Home) -> None:
+    """Delete tables with all their versions, each out of the lake in one step.
+
+    Raises StopError where a run holds one of them.
+    """
+    for path in paths:
+        with home.ready().lock(f"table-{lock_name(path)}", f"the table {shown(path)}"):
+            moving.delete(path)

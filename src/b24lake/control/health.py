@@ -1,0 +1,123 @@
+"""How fresh a source is, and how it is doing: from its runs alone, whatever a schedule or a screen believes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session, load_only
+
+from b24lake.control.models import Run, Source, Trigger
+from b24lake.control.runs import repeats_part
+
+_COLUMNS = Run.state, Run.streams, Run.queued_at, Run.started_at, Run.ended_at, Run.attempt, Run.retry_of
+NEWEST = 10  # runs of a source that are looked at, besides its last success
+GRACE = timedelta(minutes=30)  # how long a scheduled run may take before its source is late, unless it says otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a person wants to know about a source.
+
+    badge      draft, paused, stopped, new (never run), running, queued, ok, partial, failing or late
+    fresh_at   the data is at least as new as this: when the last successful run began; None = there is none
+    due_at     the schedule that has passed without success, where it is late
+    """
+
+    badge: str
+    fresh_at: datetime | None
+    last_state: str | None
+    last_ended_at: datetime | None
+    due_at: datetime | None
+
+    @property
+    def late(self) -> bool:
+        """Whether a schedule has passed without success."""
+        return self.due_at is not None
+
+    def age(self, now: datetime) -> float:
+        """How many seconds old the data may be; infinite where there is none."""
+        return round((now - self.fresh_at).total_seconds(), 3) if self.fresh_at is not None else math.inf
+
+
+class Ran(NamedTuple):
+    """What of a run counts here; `whole` = it read all streams of the source."""
+
+    state: str
+    whole: bool
+    queued_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+def health(source: Source, triggers: Iterable[Trigger], runs: Sequence[Ran], now: datetime) -> Health:
+    """The health of a source from its runs, newest first, and the times of its triggers.
+
+    Of the runs it is enough to give the newest ones and the last success.
+    """
+    whole = [run for run in runs if run.whole]
+    success = next((run for run in whole if run.state == "success"), None)
+    ended = next((run for run in whole if run.ended_at is not None and run.state != "canceled"), None)
+    fresh = success.started_at or success.ended_at if success is not None else None
+    at_work = next((run.state for run in runs if run.state in {"running", "queued"}), None)
+    first = success is None and at_work == "running"  # a first load takes as long as it takes
+    due = due_without_success(source, triggers, fresh, now) if source.state == "active" and not first else None
+    judged = {"success": "ok", "partial": "partial", "failed": "failing"}.get(ended.state, "ok") if ended else "new"
+    badge = source.state if source.state != "active" else "late" if due else judged
+    badge = at_work if badge == "new" and at_work else badge
+    return Health(badge, fresh, ended.state if ended else None, ended.ended_at if ended else None, due)
+
+
+def due_without_success(
+    source: Source, triggers: Iterable[Trigger], fresh: datetime | None, now: datetime
+) -> datetime | None:
+    """The last moment at which a run should have begun that succeeded by now; None = all is well.
+
+    Each schedule counts whose time has passed for longer than the source's `late_after_seconds`, also one that no
+    scheduler has noticed: it is then still written down as the next one.
+    """
+    grace = GRACE if source.late_after_seconds is None else timedelta(seconds=source.late_after_seconds)
+    times = [at for trigger in triggers if counts(trigger) for at in (trigger.last_due_at, trigger.next_at)]
+    passed = [at for at in times if at is not None and at + grace < now]
+    expected = max(passed, default=None)
+    return expected if expected is not None and (fresh is None or fresh < expected) else None
+
+
+def counts(trigger: Trigger) -> bool:
+    """Whether a trigger promises fresh data at a certain time; the additional full sync only brings deletions in."""
+    return trigger.kind == "schedule" and trigger.enabled and not trigger.full
+
+
+# --- from the database ------------------------------------------------------------------------------------------------
+
+
+def healths(session: Session, now: datetime, *which: ColumnElement[bool]) -> Iterator[tuple[Source, Health]]:
+    """Each source, by id, and its health; `which` are conditions on sources."""
+    triggers: dict[str, list[Trigger]] = {}
+    for trigger in session.scalars(select(Trigger)):
+        triggers.setdefault(trigger.source_id, []).append(trigger)
+    for source in session.scalars(select(Source).where(*which).order_by(Source.id)).all():
+        yield source, health(source, triggers.get(source.id, []), judged(session, source.id), now)
+
+
+def judged(session: Session, source_id: str) -> list[Ran]:
+    """The runs that tell how a source is, newest first: the newest ones, and the last success."""
+    query = select(Run).where(Run.source_id == source_id).order_by(Run.queued_at.desc(), Run.id.desc())
+    query = query.options(load_only(*_COLUMNS))
+    newest = [_ran(session, run) for run in session.scalars(query.limit(NEWEST)).all()]
+    if any(run.whole and run.state == "success" for run in newest):
+        return newest
+    earlier = session.scalars(query.where(Run.state == "success").limit(10 * NEWEST)).all()
+    return newest + [_ran(session, run) for run in earlier if not run.streams][:1]
+
+
+def _ran(session: Session, run: Run) -> Ran:
+    """What counts of a run. The retry of a partial run reads only what failed: the rest is as old as that run."""
+    began, before = run.started_at, repeats_part(session, run)
+    while before is not None:
+        began, before = before.started_at, repeats_part(session, before)
+    return Ran(run.state, not run.streams, run.queued_at, began, run.ended_at)

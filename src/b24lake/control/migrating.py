@@ -1,0 +1,93 @@
+"""Bring a database up to this version of the program: all missing revisions in one transaction, by one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, inspect, text
+
+from b24lake.control.connections import WRITES, connections
+from b24lake.control.models import Base
+from b24lake.errors import UsageError
+
+FOLDER = Path(__file__).parent / "migrations"
+VERSION_TABLE = "b24lake_version"
+_LOCK = 0x62323461  # of PostgreSQL's advisory locks, ours
+
+
+def migrate(url: URL, shown: str, *, to: str = "head") -> None:
+    """Apply the revisions that the database lacks. Whoever comes second waits, and finds nothing left to do.
+
+    shown   the address as messages may tell it
+
+    Raises UsageError where a newer version of the program wrote the database, or another program; it is left as it is.
+    """
+    engine = connections(url, foreign_keys=False)
+    try:
+        _migrate(engine, shown, revisions()[-1] if to == "head" else to)
+    finally:
+        engine.dispose()
+
+
+def _migrate(engine: Engine, shown: str, wanted: str) -> None:
+    with engine.connect() as connection:
+        if _revision(connection, shown) == wanted:
+            return
+    with engine.execution_options(**{WRITES: True}).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        if _revision(connection, shown) != wanted:
+            _upgrade(connection, wanted)
+
+
+def revisions() -> list[str]:
+    """All revisions, the oldest first."""
+    scripts = ScriptDirectory(str(FOLDER))
+    return [script.revision for script in reversed(list(scripts.walk_revisions()))]
+
+
+def _revision(connection: Connection, shown: str) -> str | None:
+    """The revision of a database; None of an empty one."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    current, known = context.get_current_revision(), revisions()
+    if current is None:
+        _refuse_foreign_tables(connection, shown)
+    elif current not in known:
+        raise UsageError(
+            f"The database {shown} was written by a newer version of b24lake",
+            why=f"it is at revision {current}, and this program knows {known[-1]} at most",
+            fix="install the newer version, or name another database",
+        )
+    return current
+
+
+def _upgrade(connection: Connection, to: str) -> None:
+    scripts = ScriptDirectory(str(FOLDER))
+
+    def steps(current: Any, _context: MigrationContext) -> Any:
+        return scripts._upgrade_revs(to, current)  # as Alembic's own `upgrade` does
+
+    with EnvironmentContext(Config(), scripts, fn=steps, destination_rev=to) as environment:
+        environment.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            version_table=VERSION_TABLE,
+            render_as_batch=True,
+            transactional_ddl=True,
+        )
+        environment.run_migrations()
+
+
+def _refuse_foreign_tables(connection: Connection, shown: str) -> None:
+    taken = sorted(set(inspect(connection).get_table_names()) & set(Base.metadata.tables))
+    if taken:
+        raise UsageError(
+            f"The database {shown} belongs to another program",
+            why=f"it has a table {taken[0]!r} that b24lake did not make",
+            fix="make a database of its own for b24lake, and name that",
+        )
