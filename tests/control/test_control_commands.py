@@ -58,6 +58,8 @@ def test_a_source_from_its_birth_to_its_end(serve: Serve, b24lake: Run, lake: La
     assert {one["stream"]: one["table"] for one in changed["streams"] if one["selected"]} == {
         "deals": "raw.geschaefte", "users": "raw.bitrix24_users",
     }  # fmt: skip
+    hidden = ran("source", "set", "sales-crm", "deals.exclude=OPPORTUNITY,UF_*", "deals.hash=TITLE").out
+    assert "without OPPORTUNITY, UF_*; hashed TITLE" in hidden
     assert "tables" in ran("source", "check", "sales-crm").out
     assert ran("source", "pause", "sales-crm", "--json").json["state"] == "paused"
     assert ran("source", "resume", "Sales CRM", "--json").json["state"] == "active"
@@ -103,6 +105,7 @@ def test_a_configuration_is_exported_compared_and_applied(serve: Serve, b24lake:
         (["source", "add", "x" * 101, "--draft", NOWHERE], "101 signs"),
         (["source", "set", "crm"], "Nothing is to be changed"),
         (["source", "set", "crm", "retries"], "is no change"),
+        (["source", "set", "crm", "deals.exclude=ID"], "deals cannot do without ID"),
         (["trigger", "add", "crm", "--at", "25:00", "--zone", "UTC"], "'25:00' is no time of day"),
         (["trigger", "add", "crm", "--at", "06:00", "--zone", "Nowhere"], "There is no zone 'Nowhere'"),
         (["trigger", "add", "crm", "--cron", "nonsense", "--zone", "UTC"], "has 1 fields"),
@@ -121,6 +124,20 @@ def test_what_is_wrong_is_one_clear_sentence(one_draft: Run, words: list[str], s
     assert len(ran.err.strip().splitlines()) == 1
     assert "hunter2" not in ran.said
     assert "abcdefabcdef" not in ran.said
+
+
+def test_tables_are_moved_by_a_setting_and_by_a_file(serve: Serve, b24lake: Run, lake: Lake, tmp_path: Path) -> None:
+    url, file = serve().url, tmp_path / "lake.yaml"
+    assert b24lake("source", "add", "crm", url, "-s", "users").code == 0
+    assert b24lake("sync", url, "-s", "users").code == 0  # into the same table
+    assert "stays as it is" in b24lake("source", "set", "crm", "layer=trusted").out
+    assert b24lake("source", "set", "crm", "layer=raw").code == 0
+    moved = b24lake("source", "set", "crm", "prefix=x_", "layer=trusted", "--move-tables", "--json").json
+    assert moved["effects"] == ["raw.bitrix24_users is trusted.x_users now, with its history"]
+    file.write_text(b24lake("config", "export").out.replace("prefix: x_", "prefix: y_"))
+    assert "is trusted.y_users now" in b24lake("config", "apply", str(file), "--move-tables").out
+    assert [each.parent.name for each in Path(str(lake.path), "trusted").glob("*/_delta_log")] == ["y_users"]
+    assert not [*Path(str(lake.path), "raw").iterdir()]
 
 
 def test_a_portal_that_does_not_answer_adds_nothing_and_shows_the_cure(b24lake: Run) -> None:

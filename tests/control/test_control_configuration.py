@@ -36,10 +36,11 @@ sources:
     deal_comments: true
     deal_categories: [0, 1]
     overlap_seconds: 10m
+    reader: universal
     late_after_seconds: 1d
     streams:
       deals: {sync_type: FULL_TABLE}
-      activities: {replication_key: LAST_UPDATED, table: aktivitaeten}
+      activities: {replication_key: LAST_UPDATED, table: aktivitaeten, exclude: SUBJECT, hash: [LOCATION, UF_*]}
       deal_comments:
       spa_128:
     triggers:
@@ -75,7 +76,11 @@ def test_a_file_becomes_sources_triggers_channels_and_layers(desk: Desk) -> None
     ]
     crm = desk.source("crm")
     assert (crm.name, crm.state, crm.layer, crm.late_after_seconds) == ("Sales CRM", "active", "gold", 86400)
-    assert crm.options == {"deal_comments": True, "deal_categories": [0, 1], "overlap_seconds": 600}
+    assert crm.options == {
+        "deal_comments": True, "deal_categories": [0, 1], "overlap_seconds": 600, "reader": "universal",
+    }  # fmt: skip
+    hidden = {one.stream: (one.excluded, one.hashed) for one in crm.streams}
+    assert (hidden["activities"], hidden["deals"]) == ((["SUBJECT"], ["LOCATION", "UF_*"]), ([], []))
     assert {(one.stream, one.sync_type, one.replication_key, one.table_name) for one in crm.streams} == {
         ("deals", "FULL_TABLE", "DATE_MODIFY", "crm_deals"),
         ("activities", "INCREMENTAL", "LAST_UPDATED", "aktivitaeten"),
@@ -120,6 +125,9 @@ def test_a_change_in_the_file_is_one_change(desk: Desk) -> None:
     for old, new, said in [
         ("overlap_seconds: 10m", "overlap_seconds: 5m", ["~ sources.crm.overlap_seconds: 10m -> 5m"]),
         ("deal_categories: [0, 1]", "", ["~ sources.crm.deal_categories: 0,1 -> (nothing)"]),
+        (", exclude: SUBJECT", "", ["~ sources.crm.streams.activities.exclude: SUBJECT -> (nothing)"]),
+        ("[LOCATION, UF_*]", "[LOCATION]", ["~ sources.crm.streams.activities.hash: LOCATION, UF_* -> LOCATION"]),
+        ("    reader: universal\n", "", ["~ sources.crm.reader: universal -> classic"]),
         ("state: paused", "state: active", ["~ sources.erp.state: paused -> active"]),
         ("deals: {sync_type: FULL_TABLE}", "deals:", [
             "~ sources.crm.streams.deals.sync_type: FULL_TABLE -> INCREMENTAL"]),
@@ -178,11 +186,13 @@ sources:
     ]  # fmt: skip
     assert desk.diff(fewer, prune=True) == []
     assert listed(desk.database) == []
-    (desk.lake / "gold").mkdir(parents=True)
-    (desk.lake / "gold" / "table").mkdir()
+    (desk.lake / "gold" / "table").mkdir(parents=True)
+    file = desk.lake / "gold" / "table" / "file"
+    file.touch()  # a folder without a file would be nothing
     with pytest.raises(UsageError, match="'gold' is not empty"):
         desk.apply("layers: [raw, trusted, service]", prune=True)
-    (desk.lake / "gold" / "table").rmdir()
+    assert "gold" in desk.export()
+    file.unlink()
     desk.apply(FILE.replace("layer: gold", "layer: raw").replace(", gold: Ours", ""), ENVIRON, prune=True)
     assert "gold" not in desk.export()
 
@@ -232,6 +242,9 @@ def changed_line(text: str) -> int:
         ("streams: [deals, users]", "streams: ['spa_*']", "There is no stream 'spa_*'"),
         ("spa_128:", "spa_128: {sync: FULL_TABLE}", "has no key 'sync'"),
         ("deals: {sync_type: FULL_TABLE}", "deals: {sync_type: SOMETIMES}", "no sync type 'SOMETIMES'"),
+        ("exclude: SUBJECT", "exclude: LAST_UPDATED", "cannot do without LAST_UPDATED"),
+        ("exclude: SUBJECT", "exclude: {SUBJECT: }", "exclude needs one value"),
+        ("exclude: SUBJECT", "hide: SUBJECT", "has no key 'hide'"),
         ("zone: Europe/Berlin", "zone: Europe/Berlim", "did you mean Europe/Berlin"),
         ("zone: Europe/Berlin", "zone: Europe/Berlin, at: noon", "has no key 'at'"),
         ("cron: 0 3 * * sun", "cron: every sunday", "The cron line 'every sunday' has 2 fields"),

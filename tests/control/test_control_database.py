@@ -14,7 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from postgres_server import Postgres
-from sqlalchemy import Column, Connection, MetaData, insert, inspect, make_url, select, text
+from sqlalchemy import URL, Column, MetaData, insert, inspect, make_url, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from b24lake.control import connections, migrating
@@ -47,37 +47,48 @@ def test_every_revision_becomes_what_the_models_say(address: str, home: Home, st
     opened.close()
 
 
-@pytest.mark.parametrize("start", revisions())
-def test_an_upgrade_keeps_every_row(address: str, home: Home, start: str) -> None:
-    url = address_of(address, home)
-    migrate(url, "it", to=start)
-    engine = connections.connections(url)
-    tables = MetaData()
-    tables.reflect(engine)
-    ours = [table for table in tables.sorted_tables if table.name != VERSION_TABLE]
-    with engine.execution_options(**{connections.WRITES: True}).begin() as connection:
-        for table in ours:
-            connection.execute(insert(table), [{column.name: some(column) for column in table.columns}])
-        before = {table.name: only_row(connection, table.name) for table in ours}
-    engine.dispose()
+def test_rows_of_every_revision_survive_all_later_ones(
+    address: str, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    next_revision(tmp_path / "migrations", monkeypatch)  # the last one of today is followed by another, too
+    url, written = address_of(address, home), list[tuple[str, dict[str, Any]]]()
+    for number, revision in enumerate(revisions(), start=1):
+        migrate(url, "it", to=revision)
+        written += filled(url, number)
+    assert len(revisions()) > 1
+    assert {table for table, _ in written} == set(Base.metadata.tables)
     opened = open_database(address, home)
     with opened.engine.connect() as connection:
-        for table, row in before.items():
-            after = only_row(connection, table)
-            assert {name: after[name] for name in row if name in after} == row
+        for table, row in written:
+            found = connection.exec_driver_sql(f"SELECT * FROM {table}").mappings().all()
+            assert [one for one in found if all(one[name] == row[name] for name in row if name in one)], (table, row)
         violated = connection.exec_driver_sql("PRAGMA foreign_key_check").all() if url.drivername == "sqlite" else []
     assert violated == []
     opened.close()
 
 
-def only_row(connection: Connection, table: str) -> dict[str, Any]:
-    return dict(connection.exec_driver_sql(f"SELECT * FROM {table}").mappings().one())
+def filled(url: URL, number: int) -> list[tuple[str, dict[str, Any]]]:
+    """Put a row into every table of a database as it is now. Returns them with their tables, as the driver has them."""
+    engine, tables = connections.connections(url), MetaData()
+    tables.reflect(engine)
+    ours = [table for table in tables.sorted_tables if table.name != VERSION_TABLE]
+    with engine.execution_options(**{connections.WRITES: True}).begin() as connection:
+        rows = []
+        for table in ours:
+            before = connection.exec_driver_sql(f"SELECT * FROM {table.name}").mappings().all()
+            connection.execute(insert(table), [{column.name: some(column, number) for column in table.columns}])
+            after = connection.exec_driver_sql(f"SELECT * FROM {table.name}").mappings().all()
+            rows += [(table.name, dict(row)) for row in after if row not in before]
+    engine.dispose()
+    assert len(rows) == len(ours)
+    return rows
 
 
-def some(column: Column[Any]) -> Any:
-    """A value of a column's type; every id is the same, so that references are kept."""
-    values = {bool: True, int: 1, float: 1.5, bytes: b"x", datetime: NOW.replace(tzinfo=None), dict: {"x": 1}}
-    return values.get(column.type.python_type, "x")
+def some(column: Column[Any], number: int) -> Any:
+    """A value of a column's type; every id of one number is the same, so that references are kept."""
+    moment = NOW.replace(tzinfo=None) + timedelta(days=number)
+    values = {bool: True, int: number, float: 1.5, bytes: b"x", datetime: moment, dict: {"x": number}}
+    return values.get(column.type.python_type, f"x{number}")
 
 
 REVISION = """

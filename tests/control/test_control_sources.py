@@ -136,6 +136,7 @@ def test_settings_are_read_as_people_write_them(name: str, given: Any, kept: Any
         ("concurrency", "33", "from 1 to 32"),
         ("deleted", "burn", "remove or mark or keep"),
         ("portal_plan", "basic", "standard or enterprise"),
+        ("reader", "modern", "classic or universal"),
         ("lake", "some/lake", "a whole path"),
         ("layer", "raw/../etc", "cannot be the name of a layer"),
         ("layer", "select", "cannot be the name of a layer"),
@@ -160,11 +161,14 @@ def test_every_setting_of_a_run_comes_to_it(small_desk: Desk) -> None:
     other = {
         "deal_contacts": True, "deal_comments": True, "deal_products": True, "deal_categories": [1],
         "threshold": 5.0, "overlap_seconds": 60, "calls_look_back_seconds": 61, "deleted": "mark",
-        "accept_deletions": True, "concurrency": 2, "portal_plan": "enterprise",
+        "accept_deletions": True, "concurrency": 2, "portal_plan": "enterprise", "reader": "universal",
     }  # fmt: skip
     assert set(other) == {name for name, field in FIELDS.items() if field.option}
     small_desk.make("crm", "deals", "activities", **other)
-    changes = {"deals": {"sync_type": "FULL_TABLE", "table": "mine"}, "activities": {"replication_key": "LAST_UPDATED"}}
+    changes = {
+        "deals": {"sync_type": "FULL_TABLE", "table": "mine", "exclude": "OPPORTUNITY, UF_* OPPORTUNITY"},
+        "activities": {"replication_key": "LAST_UPDATED", "hash": ["SUBJECT"]},
+    }
     small_desk.edit("crm", streams=changes)
     options = options_of(small_desk.source("crm"), small_desk.lake)
     durations = {"overlap": options.overlap.seconds, "calls_look_back": options.calls_look_back.seconds}
@@ -175,6 +179,7 @@ def test_every_setting_of_a_run_comes_to_it(small_desk: Desk) -> None:
     assert options.tables == {"activities": "crm_activities", "deals": "mine"}
     assert options.sync_types["deals"] == "FULL_TABLE"
     assert options.replication_keys["activities"] == "LAST_UPDATED"
+    assert (options.exclude, options.hash) == (("deals.OPPORTUNITY", "deals.UF_*"), ("activities.SUBJECT",))
 
 
 @pytest.mark.parametrize(
@@ -187,6 +192,9 @@ def test_every_setting_of_a_run_comes_to_it(small_desk: Desk) -> None:
         ("deals", {"table": "a/b"}, "cannot be the name of a table"),
         ("deals", {"table": "ORDER"}, "it is a word of SQL"),
         ("deals", {"tabel": "x"}, "did you mean table"),
+        ("deals", {"exclude": "ID"}, r"exclude deals\.ID: deals cannot do without ID"),
+        ("deals", {"exclude": "TITLE", "hash": "UF_*,DATE_MODIFY"}, "rows are chosen by it"),
+        ("deals", {"hash": "deals.TITLE"}, r"deals\.hash=PHONE,UF_\*"),
         ("leads", {"table": "x"}, "does not read leads"),
         ("dealz", {"table": "x"}, "did you mean deals"),
     ],

@@ -10,7 +10,7 @@ import typer
 
 from b24lake.cli import common
 from b24lake.cli.common import HomeDir, Json, LakeDir
-from b24lake.cli.control import DatabaseAddress, acting, installation, opened
+from b24lake.cli.control import DatabaseAddress, MoveTables, acting, installation, opened
 from b24lake.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,19 +67,21 @@ def diff(
 def apply(
     file: File,
     prune: Prune = False,
+    move_tables: MoveTables = False,
     lake: LakeDir = None,
     database: DatabaseAddress = None,
     home: HomeDir = None,
     json: Json = False,
 ) -> None:
     """Bring everything to what a file says."""
-    from b24lake.control import configuring
+    from b24lake.control import configuring, relocation
 
     entry = _read(file)
     with opened(database, home) as control:
         here = installation(control, lake)
-        with control.database.writing() as session:
-            plan = configuring.apply(session, control.keyring, here, acting(control), entry, prune=prune)
+        with relocation.moves(here.home) as mover, control.database.writing() as session:
+            move = mover if move_tables else None
+            plan = configuring.apply(session, control.keyring, here, acting(control), entry, prune=prune, move=move)
     _show(plan, "Nothing to do: everything is as the file says.", json=json, applied=True)
 
 

@@ -31,6 +31,16 @@ DatabaseAddress = Annotated[
     ),
 ]
 
+MoveTables = Annotated[
+    bool,
+    typer.Option(
+        "--move-tables",
+        help="Move tables that get another name, layer or lake, with their history. [default: they stay, and what the "
+        "next run does is said]",
+        show_default=False,
+    ),
+]
+
 
 @dataclass(frozen=True)
 class Control:

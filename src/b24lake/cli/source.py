@@ -11,7 +11,7 @@ import typer
 
 from b24lake.cli import common
 from b24lake.cli.common import AllowHttp, HomeDir, Json, LakeDir, Url, WebhookFile
-from b24lake.cli.control import Control, DatabaseAddress, acting, installation, local, opened
+from b24lake.cli.control import Control, DatabaseAddress, MoveTables, acting, installation, local, opened
 from b24lake.cli.run import add_to_sources
 from b24lake.errors import UsageError
 
@@ -193,6 +193,7 @@ def set_(
     new_webhook: Annotated[
         bool, typer.Option("--new-webhook", help="Take the webhook from B24LAKE_WEBHOOK_URL or --webhook-file.")
     ] = False,
+    move_tables: MoveTables = False,
     allow_http: AllowHttp = False,
     lake: LakeDir = None,
     database: DatabaseAddress = None,
@@ -200,7 +201,7 @@ def set_(
     json: Json = False,
 ) -> None:
     """Change a source."""
-    from b24lake.control import choices, sources
+    from b24lake.control import choices, relocation, sources
 
     fresh = common.webhook(None, webhook_file, allow_http=allow_http) if new_webhook or webhook_file else None
     if not changes and fresh is None:
@@ -208,17 +209,19 @@ def set_(
     plain, of_streams = choices.split_changes(changes or [])
     with opened(database, home) as control:
         here, actor = installation(control, lake), acting(control)
-        with control.database.writing() as session:
+        with relocation.moves(here.home) as mover, control.database.writing() as session:
             source = sources.found(session, name, lock=True)
+            move = mover if move_tables else None
             if fresh is not None:
                 sources.change_webhook(session, control.keyring, here, actor, source, fresh)
-            said = sources.edit(session, here, actor, source, plain, streams=of_streams) if changes else []
+            said = sources.edit(session, here, actor, source, plain, streams=of_streams, move=move) if changes else []
         _answer(control, here, source.id, json=json, said=said)
 
 
 @app.command(help="List the settings of sources, with their defaults.")
 def settings(json: Json = False) -> None:
     """List the settings of sources."""
+    from b24lake.control.choices import STREAM_FIELDS
     from b24lake.control.source_settings import FIELDS
 
     found = [
@@ -226,15 +229,16 @@ def settings(json: Json = False) -> None:
         for name, field in FIELDS.items()
     ]
     if json:
-        common.print_json({"settings": found})
+        of_streams = [{"name": name, "about": about} for name, about in STREAM_FIELDS.items()]
+        common.print_json({"settings": found, "stream_settings": of_streams})
         return
     table = _table("setting", "default", "about")
     for one in found:
         table.add_row(
             one["name"], "" if one["default"] is None and one["says"] == "None" else one["says"], one["about"]
         )
-    for key in ("sync_type", "replication_key", "table"):
-        table.add_row(f"STREAM.{key}", "", f"The stream's {key.replace('_', ' ')}; empty = as suggested")
+    for key, about in STREAM_FIELDS.items():
+        table.add_row(f"STREAM.{key}", "", about)
     common.console().print(table)
 
 
@@ -369,9 +373,11 @@ def _print(found: dict[str, Any]) -> None:
     if not streams:
         terminal.print("It reads no stream yet.")
         return
-    table = _table("stream", "sync type", "changes by", "table")
+    hidden = any(_hidden(one) for one in streams)
+    table = _table("stream", "sync type", "changes by", "table", *(["hidden columns"] if hidden else []))
     for one in streams:
-        table.add_row(one["stream"], one["sync_type"], _changes_by(one), one["table"])
+        more = [_hidden(one)] if hidden else []
+        table.add_row(one["stream"], one["sync_type"], _changes_by(one), one["table"], *more)
     terminal.print(table)
 
 
@@ -391,6 +397,11 @@ def _print_streams(lines: list[dict[str, Any]]) -> None:
 
 def _changes_by(one: dict[str, Any]) -> str:
     return one["replication_key"] if one["replication_key"] and one["sync_type"] == "INCREMENTAL" else "–"
+
+
+def _hidden(one: dict[str, Any]) -> str:
+    parts = [f"{what} {', '.join(one[key])}" for key, what in (("exclude", "without"), ("hash", "hashed")) if one[key]]
+    return "; ".join(parts)
 
 
 def _say(said: list[str]) -> None:

@@ -153,7 +153,7 @@ def options_of(told: Mapping[str, Any]) -> Options:
     for name in ("overlap", "calls_look_back"):
         if name in made:
             made[name] = timedelta(seconds=made[name])
-    for name in ("streams", "deal_categories"):
+    for name in ("streams", "deal_categories", "exclude", "hash"):
         if name in made:
             made[name] = tuple(made[name])
     return Options(**made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -14,8 +15,17 @@ from b24lake.streams.definitions import STREAMS, Stream
 from b24lake.streams.discovery import Discovery
 from b24lake.streams.selection import is_hidden, select
 from b24lake.streams.smart import SmartType, entity_type_of, streams_of
+from b24lake.sync.privacy import needed_by, refuse_needed
 
-STREAM_FIELDS = ("sync_type", "replication_key", "table")
+HIDING = {"exclude": "excluded", "hash": "hashed"}
+"""Lists of columns, by names or globs, and where they are kept."""
+STREAM_FIELDS: Mapping[str, str] = {
+    "sync_type": "How it is read; empty = as suggested",
+    "replication_key": "By which field changes are asked for; empty = as suggested",
+    "table": "Name of its table; empty = prefix and stream",
+    "exclude": "Columns that are left out, by names or globs, as PHONE,UF_*",
+    "hash": "Columns of which a hash is kept, in the same form",
+}
 
 
 def definition(name: str) -> Stream:
@@ -105,7 +115,7 @@ def drop_hidden(source: Source) -> list[str]:
 
 
 def change(source: Source, name: str, changes: Mapping[str, Any]) -> None:
-    """Change how a stream is read: `sync_type`, `replication_key`, `table`; None or "" = as suggested.
+    """Change how a stream is read: settings of `STREAM_FIELDS`; None or "" = as suggested.
 
     Raises UsageError for what the stream does not offer.
     """
@@ -127,12 +137,32 @@ def put(row: SourceStream, stream: Stream, changes: Mapping[str, Any], prefix: s
             row.replication_key = row.replication_key or usual.replication_key
         elif field == "table":
             row.table_name = checked_name(str(value or usual.table_name))
+        elif field in HIDING:
+            setattr(row, HIDING[field], _columns(stream, field, value))
         else:
             near = get_close_matches(field, STREAM_FIELDS, n=1, cutoff=0.4)
             raise UsageError(
                 f"A stream has no setting {field!r}",
                 fix=f"did you mean {near[0]}" if near else f"it has {', '.join(STREAM_FIELDS)}",
             )
+    needed = needed_by(stream, row.replication_key)
+    for field, column in HIDING.items():
+        for name in getattr(row, column):
+            if name in needed:
+                raise refuse_needed(field, f"{stream.name}.{name}", stream.name, name)
+
+
+def _columns(stream: Stream, field: str, given: Any) -> list[str]:
+    """Names and globs of columns, each once."""
+    names = given if isinstance(given, list | tuple) else str(given or "").replace(",", " ").split()
+    for name in names:
+        if not re.fullmatch(r"[^\s,.]+", str(name)):
+            raise UsageError(
+                f"{stream.name}.{field} cannot be {name!r}",
+                why="it is a list of columns, by names or globs",
+                fix=f"write {stream.name}.{field}=PHONE,UF_*",
+            )
+    return list(dict.fromkeys(map(str, names)))
 
 
 def _offered(stream: Stream, what: str, value: str, offered: Sequence[str]) -> str:

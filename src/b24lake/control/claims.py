@@ -77,19 +77,51 @@ def effects(source: Source, before: Mapping[str, Place], here: Installation) -> 
     before   the tables of the selected streams as they were
     """
     said = []
-    for stream, path in tables_of(source, here).items():
-        old = before.get(stream)
-        if old is None or old == path or inspect(old, owner_of(source, stream)) is None:
-            continue
+    for stream, old, path in displaced(source, before, here):
         there = inspect(path, owner_of(source, stream)) is not None
         goes_on = "goes on with the table that is there" if there else f"reads {stream} in full"
-        said.append(f"{shown(old)} stays as it is; the next run {goes_on}, into {shown(path)}")
+        here_now, there_then = told_apart(old, path)
+        said.append(f"{here_now} stays as it is; the next run {goes_on}, into {there_then}")
+    return said
+
+
+def displaced(source: Source, before: Mapping[str, Place], here: Installation) -> list[tuple[str, Place, Place]]:
+    """The tables that are there, and that the source writes elsewhere from now on: stream, old place, new place."""
+    places = [(stream, before.get(stream, path), path) for stream, path in tables_of(source, here).items()]
+    return [
+        (stream, old, path)
+        for stream, old, path in places
+        if old != path and inspect(old, owner_of(source, stream)) is not None
+    ]
+
+
+def hiding(source: Source, before: Mapping[str, tuple[list[str], list[str]]], here: Installation) -> list[str]:
+    """What another choice of hidden columns means for the tables that are there, in words.
+
+    before   the columns that were left out and hashed, by stream
+    """
+    said = []
+    for one in source.streams:
+        if not one.selected or before.get(one.stream) in (None, (one.excluded, one.hashed)):
+            continue
+        path = table_path(lake_of(source, here.lake), source.layer, one.table_name)
+        if inspect(path, owner_of(source, one.stream)) is not None:
+            said.append(
+                f"the next run reads {one.stream} in full; earlier versions of {shown(path)} stay as they are, with "
+                "what was in their columns"
+            )
     return said
 
 
 def shown(path: Place) -> str:
     """As SQL knows it: `layer.table`."""
     return f"{path.parent.name}.{path.name}"
+
+
+def told_apart(old: Place, new: Place) -> tuple[str, str]:
+    """Two places of a table in words: as SQL knows them, with their folders where the lakes differ."""
+    same = old.parent.parent == new.parent.parent
+    return (shown(old), shown(new)) if same else (str(old), str(new))
 
 
 def owned_tables(source: Source, here: Installation) -> list[Place]:

@@ -20,7 +20,7 @@ from b24lake.control import choices, triggers
 from b24lake.control.channels import SMTP, WEBHOOK
 from b24lake.control.claims import Installation
 from b24lake.control.config_file import Entry
-from b24lake.control.models import Channel, Source
+from b24lake.control.models import Channel, Source, SourceStream
 from b24lake.control.schedules import schedule
 from b24lake.control.slugs import checked_slug
 from b24lake.control.source_settings import FIELDS, read, switched_on, value_of
@@ -77,11 +77,7 @@ def source_document(session: Session, source: Source) -> Document:
         "allow_http": plain_http and not is_loopback(source.webhook_shown.split("/")[2].rpartition(":")[0]),
         "state": ACTIVE if source.state == STOPPED else source.state,
         **{key: value_of(source, key) for key in FIELDS if key != "name"},
-        "streams": {
-            one.stream: {"sync_type": one.sync_type, "replication_key": one.replication_key, "table": one.table_name}
-            for one in source.streams
-            if one.selected
-        },
+        "streams": {one.stream: stream_document(one) for one in source.streams if one.selected},
         "triggers": {
             one.id.removeprefix(f"{source.id}."): {
                 "name": one.name,
@@ -91,6 +87,16 @@ def source_document(session: Session, source: Source) -> Document:
             }
             for one in triggers.listed(session, source.id)
         },
+    }
+
+
+def stream_document(one: SourceStream) -> Document:
+    """How a stream is read."""
+    return {
+        "sync_type": one.sync_type,
+        "replication_key": one.replication_key,
+        "table": one.table_name,
+        **{field: list(getattr(one, column)) for field, column in choices.HIDING.items()},
     }
 
 
@@ -202,9 +208,10 @@ def _read_stream(source: Document, name: str, entry: Entry, told: Mapping[str, E
         if is_hidden(stream, switched_on(source)):
             raise UsageError(f"the stream {name} is switched off", fix=f"write {stream.option}: true in its source")
         usual = choices.preset(source["prefix"], stream)
-        changes = {key: each.text(key) for key, each in told.items() if each.value is not None}
+        given = {key: each for key, each in told.items() if each.value is not None}
+        changes = {key: each.texts(key) if key in choices.HIDING else each.text(key) for key, each in given.items()}
         choices.put(usual, stream, changes, source["prefix"])
-    return {"sync_type": usual.sync_type, "replication_key": usual.replication_key, "table": usual.table_name}
+    return stream_document(usual)
 
 
 def _read_trigger(key: str, entry: Entry) -> Document:

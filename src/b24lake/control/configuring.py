@@ -16,6 +16,7 @@ from b24lake.control.config_file import Entry
 from b24lake.control.configuration import SECRETS, Document, current, source_document, variable, wanted
 from b24lake.control.database import take_turns
 from b24lake.control.models import Channel, Source
+from b24lake.control.relocation import Move
 from b24lake.control.secrets import Keyring
 from b24lake.control.source_settings import FIELDS, value_of, webhook_of
 from b24lake.control.sources import ACTIVE, DRAFT, PAUSED, Wanted
@@ -149,7 +150,7 @@ def _worth_saying(name: str, value: Any) -> bool:
         "events": [],
         **{key: FIELDS[key].default for key in _SETTINGS},
     }
-    return value not in ("", None) and (name not in usual or usual[name] != value)
+    return value not in ("", None, []) and (name not in usual or usual[name] != value)
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------
@@ -204,11 +205,13 @@ def apply(
     file: Entry,
     *,
     prune: bool = False,
+    move: Move | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Plan:
     """Bring everything to what the file says, in the caller's transaction; doing it again changes nothing.
 
     prune   delete what is not in the file: sources (their tables stay), triggers, channels, empty layers
+    move    as in `sources.edit`
 
     Raises UsageError as `compare`, and for whatever the services refuse; nothing is changed then.
     """
@@ -221,7 +224,7 @@ def apply(
     effects = []
     changed = {name: source for name, source in after["sources"].items() if ("sources", name) in touched}
     for name, source in changed.items():
-        effects += _put_source(session, keyring, here, actor, name, source, environ)
+        effects += _put_source(session, keyring, here, actor, name, source, environ, move)
     for name, source in changed.items():
         _put_triggers(session, actor, session.get_one(Source, name), source["triggers"])
     for name, source in changed.items():
@@ -268,6 +271,7 @@ def _put_source(
     name: str,
     wanted_: Document,
     environ: Mapping[str, str],
+    move: Move | None,
 ) -> list[str]:
     webhook = _webhook(wanted_, environ)
     settings = {key: wanted_[key] for key in FIELDS}
@@ -286,7 +290,7 @@ def _put_source(
     if not (different or told != known):
         return []
     only = set(told) if set(told) != set(known) else None
-    return sources.edit(session, here, actor, source, different, streams=changes, only=only)
+    return sources.edit(session, here, actor, source, different, streams=changes, only=only, move=move)
 
 
 def _put_triggers(session: Session, actor: Actor, source: Source, wanted_: Document) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from b24lake.control import choices
 from b24lake.control.claims import Installation
-from b24lake.control.configuration import CHANNEL_KEYS, SCHEDULE_KEYS, VERSION, Document, current
+from b24lake.control.configuration import CHANNEL_KEYS, SCHEDULE_KEYS, VERSION, Document, current, stream_document
 from b24lake.control.source_settings import FIELDS
 from b24lake.control.sources import ACTIVE
 from b24lake.lake import layers
@@ -59,8 +59,7 @@ def _written(key: str, value: Any) -> Any:
 
 
 def _short_stream(prefix: str, name: str, one: Document) -> Document | None:
-    usual = choices.preset(prefix, choices.definition(name))
-    known = {"sync_type": usual.sync_type, "replication_key": usual.replication_key, "table": usual.table_name}
+    known = stream_document(choices.preset(prefix, choices.definition(name)))
     return {key: value for key, value in one.items() if value != known[key]} or None
 
 

@@ -41,7 +41,10 @@ def _migrate(engine: Engine, shown: str, wanted: str) -> None:
     with engine.execution_options(**{WRITES: True}).begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        if _revision(connection, shown) != wanted:
+        current = _revision(connection, shown)
+        if current is None:  # looked at behind the lock alone: before it, another process may be making the tables
+            _refuse_foreign_tables(connection, shown)
+        if current != wanted:
             _upgrade(connection, wanted)
 
 
@@ -52,12 +55,10 @@ def revisions() -> list[str]:
 
 
 def _revision(connection: Connection, shown: str) -> str | None:
-    """The revision of a database; None of an empty one."""
+    """The revision of a database; None of one that b24lake has made nothing in. Raises UsageError for a newer one."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     current, known = context.get_current_revision(), revisions()
-    if current is None:
-        _refuse_foreign_tables(connection, shown)
-    elif current not in known:
+    if current is not None and current not in known:
         raise UsageError(
             f"The database {shown} was written by a newer version of b24lake",
             why=f"it is at revision {current}, and this program knows {known[-1]} at most",

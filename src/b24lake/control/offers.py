@@ -20,7 +20,8 @@ from b24lake.sync.run import look
 
 def offered(source: Source, keyring: Keyring, here: Installation) -> Discovery:
     """What the portal has to read. Asks the portal; raises StopError where it does not answer."""
-    return look(webhook_of(source, keyring), here.home, portal_plan=value_of(source, "portal_plan"))[0]
+    how = {name: value_of(source, name) for name in ("portal_plan", "reader")}
+    return look(webhook_of(source, keyring), here.home, **how)[0]
 
 
 def picked(
@@ -68,6 +69,8 @@ def _line(source: Source, one: Found, *, known: bool) -> dict[str, Any]:
         "sync_types": list(stream.sync_types),
         "replication_key": row.replication_key,
         "replication_keys": list(stream.replication_keys),
+        "exclude": row.excluded,
+        "hash": row.hashed,
         "table": f"{source.layer}.{row.table_name}",
         "cost": stream.cost,
     }

@@ -26,6 +26,7 @@ from b24lake.portal.webhook import mask
 
 LOST = 75
 """The exit code of a run whose time was over and that did not end by itself (EX_TEMPFAIL)."""
+_TOLD = {"B24LAKE_HASH_KEY"}  # settings of the worker that are also for its runs
 LONGEST_TEXT = 2_000  # characters of a line that a library prints
 KILL_AFTER = 3.0  # seconds after which a run that was told to end is killed: what it read is on disk
 
@@ -130,7 +131,7 @@ class Performance:
 
 def start(run: Run, job: Mapping[str, Any]) -> Performance:
     """Begin to perform a run. Call it from a thread that lives as long as the run may."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("B24LAKE_")}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("B24LAKE_") or name in _TOLD}
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "b24lake.control.child"],
         stdin=subprocess.PIPE,

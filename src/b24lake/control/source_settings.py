@@ -17,6 +17,7 @@ from b24lake.lake.table import checked_name
 from b24lake.portal.limits import PLANS
 from b24lake.portal.webhook import Webhook, parse
 from b24lake.streams.definitions import STREAMS
+from b24lake.streams.readers import READERS
 from b24lake.sync.durations import duration, in_short
 from b24lake.sync.options import POLICIES, Options
 
@@ -161,6 +162,9 @@ FIELDS: Mapping[str, Field] = {
     "threshold": _option(_threshold, 200.0, "Operating seconds above which a method rests; 0 = off", "{:g}".format),
     "overlap_seconds": _option(_seconds, 300, "How far before its last start a read begins", _as_duration),
     "calls_look_back_seconds": _option(_seconds, 2 * _DAY, "What calls have instead of the overlap", _as_duration),
+    "reader": _option(
+        _one_of(READERS), "classic", "How deals, leads, contacts, companies are read: classic or universal"
+    ),
     "deleted": _option(_one_of(POLICIES), "remove", "What a full read of an incremental stream does with rows gone"),
     "accept_deletions": _option(_flag, False, "Go on although a full read loses very many rows"),
     "concurrency": _option(_whole(1, 32), 4, "Requests on their way at once"),
@@ -240,6 +244,8 @@ def options_of(source: Source, lake: Place) -> Options:
         replication_keys={one.stream: one.replication_key for one in chosen if one.replication_key},
         tables={one.stream: one.table_name for one in chosen},
         deal_categories=tuple(made.pop("deal_categories")),
+        exclude=tuple(f"{one.stream}.{column}" for one in chosen for column in one.excluded),
+        hash=tuple(f"{one.stream}.{column}" for one in chosen for column in one.hashed),
         **made,
     )
 

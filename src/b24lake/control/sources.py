@@ -19,11 +19,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from b24lake.control import choices, claims
+from b24lake.control import choices, claims, relocation
 from b24lake.control.audit import Actor
 from b24lake.control.claims import Installation
 from b24lake.control.database import Database, take_turns
-from b24lake.control.models import Run, Source, SourceStream, Trigger
+from b24lake.control.models import Source, SourceStream, Trigger
+from b24lake.control.relocation import Move
 from b24lake.control.secrets import Keyring
 from b24lake.control.slugs import checked_slug, free_slug
 from b24lake.control.source_settings import FIELDS, lake_of, put, read, switched_on, value_of, webhook_of
@@ -33,12 +34,15 @@ from b24lake.lake.place import Place
 from b24lake.lake.table import check_writable
 from b24lake.portal.probe import Check
 from b24lake.portal.webhook import Webhook
-from b24lake.sync import checking
+from b24lake.streams.discovery import Discovery
+from b24lake.streams.selection import Selected
+from b24lake.sync import checking, privacy
 from b24lake.sync.checking import Checked
 
 DRAFT, ACTIVE, PAUSED, STOPPED = "draft", "active", "paused", "stopped"
+_OF_SETTINGS = {"lake", "tables", "columns"}
+"""Checks of what has been set: another setting makes them old."""
 STATES = (DRAFT, ACTIVE, PAUSED, STOPPED)
-_AT_WORK = ("running", "cancelling")
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,8 @@ def stream_document(source: Source, one: SourceStream) -> dict[str, Any]:
         "sync_type": one.sync_type,
         "replication_key": one.replication_key,
         "table": f"{source.layer}.{one.table_name}",
+        "exclude": one.excluded,
+        "hash": one.hashed,
     }
 
 
@@ -171,14 +177,14 @@ def set_up(
 
     Where a check fails nothing is kept, and the id is None. Raises UsageError as `create` and `choices.matching`.
     """
-    checked = checking.check(
-        wanted.webhook, here.home, actor.at, portal_plan=wanted.settings.get("portal_plan", "standard")
-    )
+    how = {name: read(name, wanted.settings.get(name, FIELDS[name].default)) for name in ("portal_plan", "reader")}
+    checked = checking.check(wanted.webhook, here.home, actor.at, **how)
     if checked.status == "failed" or checked.discovery is None:
         return None, checked
     names = choices.matching(checked.discovery, wanted.streams, switched_on(wanted.settings))
     with database.writing() as session:
         source = create(session, keyring, here, actor, replace(wanted, streams=names))
+        check_columns(source, checked.discovery)
         keep_checks(session, source, checked, actor.at)
         activate(session, actor, source)
         return source.id, checked
@@ -193,16 +199,20 @@ def edit(
     *,
     streams: Mapping[str, Mapping[str, Any]] | None = None,
     only: Collection[str] | None = None,
+    move: Move | None = None,
 ) -> list[str]:
     """Change settings of a source and of its streams. Returns what that means for its tables, in words.
 
     streams   stream -> changes, as in `choices.change`
     only      read exactly these streams from now on; None = as before
+    move      moves a table whose name, layer or lake is changed (`relocation.moves`); None = tables stay where they are
 
-    Raises UsageError for wrong values, and where a table would get a second writer or belongs to somebody else.
+    Raises UsageError for wrong values, where a table would get a second writer or belongs to somebody else, and where
+    tables are to be moved while a run is at work.
     """
     take_turns(session)
     before, prefix = claims.tables_of(source, here), source.prefix
+    hidden = {one.stream: (one.excluded, one.hashed) for one in source.streams if one.selected}
     _put_settings(source, settings, here)
     if source.prefix != prefix:
         choices.rename(source, prefix)
@@ -211,7 +221,9 @@ def edit(
     for name, changes in (streams or {}).items():
         choices.change(source, name, changes)
     said = [f"{name} is no longer read, since its setting is off" for name in choices.drop_hidden(source)]
-    said += _settle(session, source, before, here)
+    said += _settle(session, source, before, here, move)
+    said += claims.hiding(source, hidden, here)
+    source.checks = [one for one in source.checks if one["name"] not in _OF_SETTINGS]
     source.updated_at = actor.at
     changed = {f"{name}.{key}": value for name, each in (streams or {}).items() for key, value in each.items()}
     chosen = {} if only is None else {"streams": ", ".join(choices.selected(source.streams))}
@@ -256,10 +268,12 @@ def _put_webhook(session: Session, source: Source, webhook: Webhook, keyring: Ke
     source.portal = here.home.portal(webhook.address)
 
 
-def _settle(session: Session, source: Source, before: Mapping[str, Place], here: Installation) -> list[str]:
+def _settle(
+    session: Session, source: Source, before: Mapping[str, Place], here: Installation, move: Move | None = None
+) -> list[str]:
     claims.check_claims(session, source, here)
     claims.check_owners(source, here, but=before.values())
-    return claims.effects(source, before, here)
+    return relocation.move_all(session, source, before, here, move) if move else claims.effects(source, before, here)
 
 
 # --- checking ---------------------------------------------------------------------------------------------------------
@@ -268,13 +282,26 @@ def _settle(session: Session, source: Source, before: Mapping[str, Place], here:
 def check(source: Source, keyring: Keyring, here: Installation, now: datetime) -> Checked:
     """All named checks of a source: its webhook, its streams, its lake and its tables. Asks the portal."""
     webhook = webhook_of(source, keyring)
-    answered = checking.check(webhook, here.home, now, portal_plan=value_of(source, "portal_plan"))
+    how = {name: value_of(source, name) for name in ("portal_plan", "reader")}
+    answered = checking.check(webhook, here.home, now, **how)
     more = [_checked("lake", str(lake_of(source, here.lake)), lambda: check_writable(lake_of(source, here.lake)))]
     names = choices.selected(source.streams)
     if names:
         more.append(_checked("tables", f"{len(names)} are free or its own", lambda: claims.check_owners(source, here)))
+    discovery = answered.discovery
+    if discovery is not None and any(one.excluded or one.hashed for one in source.streams if one.selected):
+        more.append(_checked("columns", "all that are hidden are there", lambda: check_columns(source, discovery)))
     streams = [_locked(name, answered) for name in names]
     return Checked([*answered.checks, *more, *(one for one in streams if one is not None)], answered.discovery)
+
+
+def check_columns(source: Source, found: Discovery) -> None:
+    """Raises UsageError where a column is to be hidden that its stream does not have on the portal, or needs."""
+    rows = [one for one in source.streams if one.selected and one.stream in found.streams]
+    selected = [Selected(found.streams[one.stream], True, one.sync_type, one.replication_key) for one in rows]
+    for option, column in choices.HIDING.items():
+        patterns = [f"{one.stream}.{name}" for one in rows for name in getattr(one, column)]
+        privacy.check(selected, list(found.streams), patterns, option)
 
 
 def keep_checks(session: Session, source: Source, checked: Checked, now: datetime) -> None:
@@ -389,11 +416,7 @@ def delete(session: Session, here: Installation, actor: Actor, source: Source, *
     take_turns(session)
     if tables not in {"keep", "remove"}:
         raise UsageError(f"It is not said what becomes of the tables of {source.id}", fix="say keep or remove")
-    at_work = session.scalar(select(Run.id).where(Run.source_id == source.id, Run.state.in_(_AT_WORK)))
-    if at_work:
-        raise UsageError(
-            f"The source {source.id} cannot be deleted now", why=f"its run {at_work} is at work", fix="cancel it first"
-        )
+    relocation.refuse_at_work(session, source, f"The source {source.id} cannot be deleted now")
     for trigger in session.scalars(select(Trigger).where(Trigger.kind == "event")):
         if source.id in trigger.spec["sources"] and trigger.source_id != source.id:
             raise UsageError(

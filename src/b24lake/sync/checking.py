@@ -9,6 +9,7 @@ from datetime import datetime
 from b24lake.errors import StopError
 from b24lake.portal.probe import Check, checks
 from b24lake.portal.webhook import Webhook
+from b24lake.streams.definitions import ReaderName
 from b24lake.streams.discovery import Discovery, Found
 from b24lake.sync.home import Home
 from b24lake.sync.run import look
@@ -28,10 +29,12 @@ class Checked:
         return next((state for state in ("failed", "warning") if state in states), "ok")
 
 
-def check(webhook: Webhook, home: Home, now: datetime, *, portal_plan: str = "standard") -> Checked:
+def check(
+    webhook: Webhook, home: Home, now: datetime, *, portal_plan: str = "standard", reader: ReaderName = "classic"
+) -> Checked:
     """All checks of one webhook; `now` is this machine's clock."""
     try:
-        found, answered = look(webhook, home, portal_plan=portal_plan)
+        found, answered = look(webhook, home, portal_plan=portal_plan, reader=reader)
     except StopError as error:
         return Checked([Check("connection", "failed", error.what, error.why, error.fix)])
     locked = [one for one in found.streams.values() if one.locked is not None]

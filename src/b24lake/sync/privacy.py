@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from b24lake.errors import UsageError
 from b24lake.lake.columns import MISFITS
+from b24lake.streams.definitions import Stream
 from b24lake.streams.discovery import Found
 from b24lake.streams.fields import MULTIFIELD, TEXT, Column
 from b24lake.streams.selection import Selected
@@ -106,8 +107,8 @@ def veils_of(selected: Sequence[Selected], streams: Iterable[str], options: Opti
     Raises UsageError where a pattern fits no column, or names one that its stream cannot do without.
     """
     known = list(streams)
-    _check(selected, known, options.exclude, "--exclude")
-    _check(selected, known, options.hash, "--hash")
+    check(selected, known, options.exclude, "--exclude")
+    check(selected, known, options.hash, "--hash")
     key = home.ready().hash_key() if options.hash else b""
     return {one.name: _veil(one, options, key) for one in selected}
 
@@ -130,13 +131,31 @@ def _named(selected: Selected, patterns: Sequence[str]) -> frozenset[str]:
 
 def _needed(selected: Selected) -> frozenset[str]:
     """Columns without which the stream cannot be read or merged."""
-    found, stream = selected.found, selected.found.stream
-    codes = {stream.key, stream.parent_key, selected.replication_key or ""}
-    codes |= {name.lstrip("@") for name in stream.params.get("filter", {})}
-    return frozenset(column.name for column in found.columns if column.source in codes)
+    codes = needed_by(selected.found.stream, selected.replication_key)
+    return frozenset(column.name for column in selected.found.columns if column.source in codes)
 
 
-def _check(selected: Sequence[Selected], known: Sequence[str], patterns: Sequence[str], option: str) -> None:
+def needed_by(stream: Stream, replication_key: str | None) -> frozenset[str]:
+    """The fields without which a stream cannot be read or merged, by their codes."""
+    chosen_by = {name.lstrip("@") for name in stream.params.get("filter", {})}
+    return frozenset({stream.key, stream.parent_key, replication_key or "", *chosen_by} - {""})
+
+
+def refuse_needed(option: str, pattern: str, stream: str, column: str) -> UsageError:
+    """The error for a column that a stream needs."""
+    return UsageError(
+        f"{option} {pattern}: {stream} cannot do without {column}",
+        why="it is its key, or rows are chosen by it",
+        fix="choose other columns",
+    )
+
+
+def check(selected: Sequence[Selected], known: Sequence[str], patterns: Sequence[str], option: str) -> None:
+    """Raises UsageError where a pattern fits no column of the streams, or names one that its stream needs.
+
+    known    all streams that there are: a pattern may name one that is not selected
+    option   what the patterns were given as, for messages
+    """
     for pattern in patterns:
         stream, column = _split(pattern, option)
         if not any(fnmatch.fnmatchcase(name, stream) for name in known):
@@ -153,11 +172,7 @@ def _check(selected: Sequence[Selected], known: Sequence[str], patterns: Sequenc
             )
         for one in readable:
             if column in _needed(one):
-                raise UsageError(
-                    f"{option} {pattern}: {one.name} cannot do without {column}",
-                    why="it is its key, or rows are chosen by it",
-                    fix="choose other columns",
-                )
+                raise refuse_needed(option, pattern, one.name, column)
 
 
 def _split(pattern: str, option: str = "") -> tuple[str, str]:
