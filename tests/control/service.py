@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from b24lake.control import finishing, queue, runs
 from b24lake.control.database import Database
 from b24lake.control.keys import open_keyring
@@ -120,10 +122,14 @@ class Service:
         until(there, lambda: str(found))
         return found
 
+    def idle_worker(self, **how: Any) -> Worker:
+        """A worker that does only what it is told."""
+        return Worker(self.database, self.keyring, self.home, self.lake, now, **how)
+
     @contextmanager
     def worker(self, **how: Any) -> Iterator[Worker]:
         """A worker in a thread; it winds up at the end."""
-        worker = Worker(self.database, self.keyring, self.home, self.lake, now, **how)
+        worker = self.idle_worker(**how)
         stopped = threading.Event()
         thread = threading.Thread(target=worker.work, args=(stopped.is_set,))
         thread.start()
@@ -142,12 +148,20 @@ def until(there: Callable[[], bool], or_say: Callable[[], str] = lambda: "") -> 
         time.sleep(0.05)
 
 
+def waits_for_a_lock(address: str) -> bool:
+    """Whether somebody in this PostgreSQL database waits for a lock of somebody else."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(address) as connection:
+        row = connection.execute(waiting).fetchone()
+    return row is not None and row[0] > 0
+
+
 def failing(why: str = "it is broken", **more: Any) -> dict[str, Any]:
     return {"error": {"what": "The portal failed", "why": why, "fix": "mend it", "code": "", **more}}
 
 
-def spawn(address: str, service: Service, pace: Pace = QUICK) -> subprocess.Popen[bytes]:
-    """A worker as a process of its own."""
+def spawn(address: str, service: Service, pace: Pace = QUICK, *, home: Path | None = None) -> subprocess.Popen[bytes]:
+    """A worker as a process of its own; `home` where it has another one, as on another machine."""
     numbers = [str(each) for each in (pace.beat, pace.lease, pace.grace, pace.silent)]
-    words = [sys.executable, str(Path(__file__).with_name("one_worker.py")), address, str(service.home.path)]
+    words = [sys.executable, str(Path(__file__).with_name("one_worker.py")), address, str(home or service.home.path)]
     return subprocess.Popen([*words, str(service.lake), *numbers])

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
-from b24lake.control import logs, queue, runs
+from b24lake.control import logs, queue, runs, sources
 from b24lake.control.health import healths
 from b24lake.control.models import Run
 from b24lake.errors import UsageError
@@ -247,3 +247,16 @@ def test_a_log_is_as_long_as_anyone_will_read(service: Service, monkeypatch: pyt
     assert len([*logs.read(service.database, run_id, level="error")]) == 8
     with pytest.raises(UsageError, match="no level 'debug'"):
         next(logs.read(service.database, run_id, level="debug"))
+
+
+# --- several at once --------------------------------------------------------------------------------------------------
+
+
+def test_a_run_whose_source_is_about_to_be_deleted_is_not_taken_up(service_on_postgres: Service) -> None:
+    service = service_on_postgres
+    service.source("a")
+    service.request("a")
+    with service.database.writing() as session:
+        sources.found(session, "a", lock=True)
+        assert service.claim() is None
+    assert service.claim() is not None

@@ -9,7 +9,9 @@ import pytest
 
 from b24lake.control import logs, runs, scheduler
 from b24lake.control.database import open_database
-from service import Service, failing
+from b24lake.control.models import Trigger
+from b24lake.errors import B24LakeError
+from service import Service, failing, until, waits_for_a_lock
 
 HOURLY = {"cron": "0 * * * *", "zone": "UTC"}
 SEVEN = datetime(2026, 3, 2, 7, tzinfo=UTC)
@@ -170,3 +172,66 @@ def test_logs_are_forgotten_long_after_their_run_and_runs_are_not(service: Servi
     assert [*logs.read(service.database, old)] == []
     assert [*logs.read(service.database, new)] != []
     assert [run["state"] for run in service.runs()] == ["success", "success"]
+
+
+def test_a_time_that_a_fast_clock_has_queued_before_an_edit_does_not_hold_up_the_others(service: Service) -> None:
+    for name in ("a", "b"):
+        service.source(name)
+        service.trigger(f"t{name}", name, HOURLY, next_at=SEVEN)
+    assert len(scheduler.tick(service.database, SEVEN)) == 2
+    service.perform("success")
+    service.perform("success")
+    with service.database.writing() as session:  # as an edit does by another machine's clock, a second before seven
+        session.get_one(Trigger, "ta").next_at = SEVEN
+        session.get_one(Trigger, "tb").next_at = SEVEN + timedelta(minutes=1)
+    assert len(scheduler.tick(service.database, SEVEN + timedelta(minutes=1))) == 1
+    assert len(scheduler.tick(service.database, SEVEN + timedelta(hours=1))) == 1  # the other still waits
+
+
+def test_a_canceled_wait_stays_canceled_though_the_event_comes_at_the_same_moment(
+    service_on_postgres: Service, postgres_address: str
+) -> None:
+    service = service_on_postgres
+    for name in ("a", "b", "c"):
+        service.source(name)
+    service.trigger("t", "c", {"sources": ["a", "b"], "mode": "all"})
+    service.request("a")
+    service.perform("success")
+    [pending] = service.runs(states=["pending_events"])
+    service.request("b")
+    run = service.claim()
+    assert run is not None
+    ending = threading.Thread(target=service.end, args=(run.id, "success"))
+    with service.database.writing() as session:
+        runs.drop(session, runs.found(session, pending["id"], lock=True), service.clock())
+        session.flush()
+        ending.start()
+        until(lambda: waits_for_a_lock(postgres_address))
+    ending.join()
+    assert service.run(pending["id"])["state"] == "canceled"
+
+
+def test_ends_of_runs_that_wait_for_each_other_s_sources_get_by(service_on_postgres: Service) -> None:
+    """Each end locks its source and all triggers, and queues a run of another source."""
+    service, names = service_on_postgres, [f"s{number}" for number in range(6)]
+    for name in names:
+        service.source(name)
+        service.trigger(f"t{name}", name, {"sources": [one for one in names if one != name], "mode": "any"})
+    failed: list[Exception] = []
+
+    def end(run_id: str) -> None:
+        try:
+            service.end(run_id, "success")
+        except B24LakeError as error:
+            failed.append(error)
+
+    for _ in range(8):
+        for name in names:
+            service.request(name)
+        claimed = [run.id for _ in names if (run := service.claim()) is not None]
+        threads = [threading.Thread(target=end, args=(run_id,)) for run_id in claimed]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failed == []

@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import psutil
 import pytest
 from deltalake import DeltaTable
+from fleet import gone
 
 from b24lake.control import logs, runs
-from b24lake.control.models import RunLog, Worker
+from b24lake.control.models import Run, RunLog, Source, SourceStream, Worker
+from b24lake.control.moments import now
 from b24lake.control.performing import Performance
 from b24lake.control.secrets import keyring_of, new_key
 from b24lake.sandbox import Server
@@ -33,13 +36,6 @@ def _words(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
-
-
-def gone(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
 
 
 def reading(service: Service, run_id: str) -> bool:
@@ -257,3 +253,86 @@ def test_lines_in_the_database_are_as_the_log_shows_them(small: Service) -> None
     with small.database.reading() as session:
         [line] = session.query(RunLog).all()
     assert (line.run_id, line.level, line.event, line.data) == (run_id, "info", "queued", {"by": "ann"})
+
+
+# --- what goes wrong in the worker itself -----------------------------------------------------------------------------
+
+
+def test_a_run_that_failed_in_part_just_before_it_was_canceled_is_not_tried_again(small: Service, serve: Serve) -> None:
+    server = serve(scopes=("crm", "user"))
+    small.source("crm", server.url, "deal_fields", "calls", retries=1, retry_delay_seconds=0)
+    run_id = small.request("crm")
+    worker = small.idle_worker()
+    worker.turn()
+    until(lambda: worker.at_work[run_id].ended)
+    runs.cancel(small.database, run_id, small.clock())
+    until(lambda: worker.turn() or not worker.at_work)
+    run = small.run(run_id)
+    assert (run["state"], [line["status"] for line in run["streams"]]) == ("canceled", ["failed", "success"])
+    assert len(small.runs()) == 1
+
+
+def test_what_the_database_does_not_take_ends_neither_the_worker_nor_the_other_runs(
+    service: Service, serve: Serve
+) -> None:
+    """As a portal might tell it, and as no version of ours should."""
+    ids = [service.request(service.source(name, serve().url)) for name in ("zero", "odd", "good")]
+    worker = service.idle_worker()
+    worker.turn()
+    until(lambda: all(one.ended for one in worker.at_work.values()))
+    zero, odd, _ = (worker.at_work[run_id] for run_id in ids)
+    zero._take("log", {"at": now().isoformat(), "level": "info", "event": "x", "stream": None, "data": {"text": "\0"}})
+    assert odd.report is not None
+    odd.report["streams"] = [{"name": "what a later version tells"}]
+    until(lambda: worker.turn() or not worker.at_work)
+    ended = [service.run(run_id) for run_id in ids]
+    assert [run["state"] for run in ended] == ["success", "failed", "success"]
+    assert "broke off" in ended[1]["error"]["what"]
+
+
+def test_a_zero_in_a_text_of_the_portal_reaches_the_log(service_on_postgres: Service) -> None:
+    told = {"at": now().isoformat(), "level": "info", "event": "a\0b", "stream": None, "data": {}}
+    service = service_on_postgres
+    run_id = service.request(service.source("crm"))
+    performance = Performance(Run(), subprocess.Popen(["true"], stdout=subprocess.DEVNULL))
+    performance._hear(iter([orjson.dumps({"log": told})]))  # type: ignore[arg-type]
+    performance.process.wait()
+    with service.database.writing() as session:
+        logs.write(session, run_id, list(performance.lines))
+    assert events(service, run_id) == ["queued", "a\ufffdb"]
+
+
+@pytest.mark.parametrize("state", ["gone", "nonsense"])
+def test_a_run_that_cannot_be_begun_fails_and_the_worker_goes_on(small: Service, serve: Serve, state: str) -> None:
+    small.source("bad", serve().url, options={"overlap_seconds": "a while"} if state == "nonsense" else {})
+    small.source("good", serve().url)
+    bad, good = small.request("bad"), small.request("good")
+    if state == "gone":
+        with small.database.writing() as session:
+            session.get_one(Source, "bad").webhook = None
+    with small.worker():
+        assert small.awaited(good)["state"] == "success"
+        run = small.awaited(bad)
+    assert (run["state"], bool(run["error"]["what"])) == ("failed", True)
+
+
+def test_a_run_hashes_with_the_key_of_its_worker(small: Service, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers on several machines share that key by the environment; each home's own would be another one."""
+    monkeypatch.setenv("B24LAKE_HASH_KEY", "shared by all")
+    small.source("crm", serve().url)
+    with small.database.writing() as session:
+        session.get_one(SourceStream, ("crm", "deals")).hashed = ["TITLE"]
+    with small.worker():
+        assert small.awaited(small.request("crm"))["state"] == "success"
+    assert not (small.home.path / "hash.key").exists()
+
+
+def test_cancel_before_the_first_row_leaves_no_noise_in_the_log(small: Service, serve: Serve) -> None:
+    small.source("crm", serve(**SLOW).url)
+    run_id = small.request("crm")
+    with small.worker() as worker:
+        until(lambda: run_id in worker.at_work)
+        runs.cancel(small.database, run_id, small.clock())
+        run = small.awaited(run_id)
+    assert (run["state"], run["error"]) == ("canceled", None)
+    assert {line["level"] for line in logs.read(small.database, run_id)} <= {"info", "warning"}

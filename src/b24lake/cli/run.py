@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,7 @@ _EXIT = {"success": 0, "failed": 1, "partial": 3, "canceled": 130}
 _STYLES = {"success": "green", "failed": "red", "partial": "yellow", "running": "blue", "cancelling": "yellow"}
 _LEVELS = {"warning": "yellow", "error": "red"}
 _LOOK_SECONDS = 0.5
+_SILENT = timedelta(minutes=2)  # without a heartbeat, after which a worker is not counted on; clocks may differ
 
 
 def register(main: typer.Typer) -> None:
@@ -153,7 +155,8 @@ def run_source(
 def _workers(control: Control) -> int:
     from b24lake.control import workers
 
-    return len(workers.heartbeats(control.database))
+    heard = workers.heartbeats(control.database).values()
+    return sum(control.clock() - at < _SILENT for at in heard)  # of others nobody may have noticed that they are dead
 
 
 def _awaited(control: Control, run_id: str) -> dict[str, Any]:
@@ -169,13 +172,18 @@ def _awaited(control: Control, run_id: str) -> dict[str, Any]:
 
 
 def _moving(run: dict[str, Any]) -> str:
+    return "  ".join([run["id"], run["state"], *_so_far(run)])
+
+
+def _so_far(run: dict[str, Any]) -> list[str]:
+    """How far a run is that has not ended."""
     progress = run["progress"]
-    parts = [run["id"], run["state"]]
+    parts = [f"waits for {', '.join(progress['waits_for'])}"] if progress.get("waits_for") else []
     if progress.get("rows") is not None:
         parts.append(f"{progress['rows']:,} rows, {progress['requests']:,} requests")
     if progress.get("seconds_left"):
         parts.append(f"about {progress['seconds_left']} s left")
-    return "  ".join(parts)
+    return parts
 
 
 # --- printed ----------------------------------------------------------------------------------------------------------
@@ -247,6 +255,8 @@ def _story(run: dict[str, Any]) -> str:
     parts += [f"took {_took(run)}"] if _took(run) else []
     parts += [f"worker {run['worker']}"] if run["worker"] else []
     parts += [f"taken up {run['claims']} times"] if run["claims"] > 1 else []
+    parts += [f"not before {moment(run['not_before'])}"] if run["not_before"] and not run["ended_at"] else []
+    parts += [] if run["ended_at"] else _so_far(run)
     return ", ".join(parts)
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 import setproctitle
@@ -30,12 +30,11 @@ import setproctitle
 from b24lake.control.moments import boot_seconds
 from b24lake.control.telling import ERROR, WARNING, Line, news
 from b24lake.errors import B24LakeError
-from b24lake.lake.place import place
 from b24lake.portal.webhook import Webhook, mask, parse
-from b24lake.sync.home import Home
-from b24lake.sync.options import Options
-from b24lake.sync.run import Progress, sync
-from b24lake.sync.watching import figures
+
+if TYPE_CHECKING:  # the rest takes a second to import: in `_perform`, where the lease runs and a signal does no harm
+    from b24lake.sync.options import Options
+    from b24lake.sync.run import Progress
 
 LOOK_SECONDS = 0.5  # between two looks at the run
 LOST = 75  # the exit code of one that did not; `performing` knows it
@@ -65,6 +64,8 @@ class Teller:
 
     def look(self, progress: Progress) -> None:
         """Tell what is new since the last look."""
+        from b24lake.sync.watching import figures
+
         seen = figures(progress, time.time())
         for line in news(self.seen, seen):
             self.log(line)
@@ -103,13 +104,17 @@ def main() -> int:
 
 
 def _perform(job: Mapping[str, Any], teller: Teller) -> None:
-    progress, done = Progress(), threading.Event()
-    ticker = threading.Thread(target=_tick, args=(teller, progress, done), daemon=True)
+    done = threading.Event()
+    seen: list[Progress] = []
+    ticker = threading.Thread(target=_tick, args=(teller, seen, done), daemon=True)
     told: dict[str, Any] | None = None
     try:
-        teller.webhook = parse(job["webhook"], allow_http=True)
-        ticker.start()
-        sync(teller.webhook, options_of(job["options"]), Home(Path(job["home"])), progress, run_id=job["read_as"])
+        try:
+            teller.webhook = parse(job["webhook"], allow_http=True)
+            ticker.start()
+            _sync(job, teller.webhook, seen)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over: the report must get out
     except KeyboardInterrupt:
         told = {}
     except B24LakeError as error:
@@ -126,29 +131,43 @@ def _perform(job: Mapping[str, Any], teller: Teller) -> None:
     done.set()
     if ticker.ident:
         ticker.join()
+    for progress in seen:
         teller.look(progress)
-    _say_the_end(progress, told, teller)
+    _say_the_end(seen, told, teller)
 
 
-def _say_the_end(progress: Progress, error: dict[str, Any] | None, teller: Teller) -> None:
+def _sync(job: Mapping[str, Any], webhook: Webhook, seen: list[Progress]) -> None:
+    """The run itself; whoever looks at its progress finds that in `seen`."""
+    from b24lake.sync.home import Home
+    from b24lake.sync.run import Progress, sync
+
+    seen.append(Progress())
+    sync(webhook, options_of(job["options"]), Home(Path(job["home"])), seen[0], run_id=job["read_as"])
+
+
+def _say_the_end(seen: list[Progress], error: dict[str, Any] | None, teller: Teller) -> None:
     """The report, and what ended the run before its time; {} = it was interrupted."""
-    report = progress.report
+    report = seen[0].report if seen else None
     if report is not None and error is not None:
         report.status = "failed" if error else "canceled"
     document = report.as_json() if report is not None else {"status": "canceled" if error == {} else "failed"}
     teller.tell("report", {**document, "error": error or document.get("error")})
 
 
-def _tick(teller: Teller, progress: Progress, done: threading.Event) -> None:
+def _tick(teller: Teller, seen: list[Progress], done: threading.Event) -> None:
     try:
         while not done.wait(LOOK_SECONDS):
-            teller.look(progress)
+            for progress in seen:
+                teller.look(progress)
     except BrokenPipeError:
         os._exit(LOST)
 
 
 def options_of(told: Mapping[str, Any]) -> Options:
     """The options as JSON brought them."""
+    from b24lake.lake.place import place
+    from b24lake.sync.options import Options
+
     made: dict[str, Any] = {**told, "lake": place(told["lake"])}
     for name in ("overlap", "calls_look_back"):
         if name in made:

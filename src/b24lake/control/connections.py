@@ -17,6 +17,16 @@ from b24lake.sync.home import Home
 
 BUSY_SECONDS = 15  # how long one writer of a SQLite file waits for another
 CONNECT_SECONDS = 10  # how long PostgreSQL may take to answer
+_POSTGRESQL = {
+    "connect_timeout": CONNECT_SECONDS,
+    # A network that swallows everything is noticed in seconds, not after the system's quarter of an hour.
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+    # A process that is frozen in the middle of a transaction must not hold up those that take over from it.
+    "options": "-c idle_in_transaction_session_timeout=15s",
+}
 WRITES = "b24lake_writes"
 """The execution option of a connection whose transactions write."""
 _ADDRESSES = "give postgresql://USER:PASSWORD@HOST/NAME, or nothing for a file in the home directory"
@@ -80,8 +90,8 @@ def connections(url: URL, *, foreign_keys: bool = True) -> Engine:
     """
     if url.drivername != "sqlite":
         # A connection that died while nobody used it is replaced without anyone noticing.
-        wait = {"connect_timeout": CONNECT_SECONDS}
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=wait)
+        own = {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=own)
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
 
     def set_up(connection: Any, _record: ConnectionPoolEntry) -> None:

@@ -27,11 +27,12 @@ def _arrived(session: Session, trigger: Trigger, source: Source, run: Run, now: 
         if _waiting(session, trigger, QUEUED) is None:  # one that waits for a worker will do
             _add(session, trigger, source, now, QUEUED, run)
         return
+    pending = _waiting(session, trigger, PENDING)  # first: whoever cancels it takes the arrivals with it
     session.merge(TriggerArrival(trigger_id=trigger.id, source_id=run.source_id, run_id=run.id, at=now))
     session.flush()
     arrivals = session.scalars(select(TriggerArrival).where(TriggerArrival.trigger_id == trigger.id)).all()
     missing = sorted({*trigger.spec["sources"]} - {arrival.source_id for arrival in arrivals})
-    pending = _waiting(session, trigger, PENDING) or _add(session, trigger, source, now, PENDING, run)
+    pending = pending or _add(session, trigger, source, now, PENDING, run)
     pending.progress = {"waits_for": missing}
     if not missing:
         for arrival in arrivals:
@@ -42,7 +43,8 @@ def _arrived(session: Session, trigger: Trigger, source: Source, run: Run, now: 
 
 def _waiting(session: Session, trigger: Trigger, state: str) -> Run | None:
     """A run of this trigger that has not begun."""
-    return session.scalars(select(Run).where(Run.trigger_id == trigger.id, Run.state == state, Run.claims == 0)).first()
+    waiting = select(Run).where(Run.trigger_id == trigger.id, Run.state == state, Run.claims == 0)
+    return session.scalars(waiting.with_for_update()).first()  # somebody may just cancel it
 
 
 def _add(session: Session, trigger: Trigger, source: Source, now: datetime, state: str, run: Run) -> Run:

@@ -23,7 +23,9 @@ POINTLESS = {"UsageError"}  # what ends a run and will end it again
 
 def finish(session: Session, run: Run, report: Mapping[str, Any], now: datetime) -> None:
     """End a run with its report, as `sync --json` prints it; `error` may have a `kind`."""
-    source = session.get_one(Source, run.source_id, with_for_update=True)
+    # A weaker lock than the one for a change of its key: runs may be queued for the source meanwhile, and the
+    # end of another run that does so, and holds a trigger for which this one waits, would else wait for this one.
+    source = session.get_one(Source, run.source_id, with_for_update={"key_share": True})
     _note(session, run, report, now)
     if run.state == FAILED and runs.repeats_part(session, run):
         run.state = PARTIAL  # the other streams landed before

@@ -20,13 +20,14 @@ import orjson
 
 from b24lake.control.logs import MOST_LINES
 from b24lake.control.models import Run
-from b24lake.control.runs import CANCELED
+from b24lake.control.runs import CANCELED, FAILED
 from b24lake.control.telling import ERROR, Line
 from b24lake.portal.webhook import mask
 
 LOST = 75
 """The exit code of a run whose time was over and that did not end by itself (EX_TEMPFAIL)."""
 _TOLD = {"B24LAKE_HASH_KEY"}  # settings of the worker that are also for its runs
+_NUL = b"\\u0000"  # as JSON writes it; PostgreSQL refuses texts with it
 LONGEST_TEXT = 2_000  # characters of a line that a library prints
 KILL_AFTER = 3.0  # seconds after which a run that was told to end is killed: what it read is on disk
 
@@ -51,11 +52,8 @@ class Performance:
         """Let it go on until a moment of `boot_seconds`."""
         stdin = self.process.stdin
         assert stdin is not None
-        try:
-            stdin.write(f"{until}\n".encode())
-            stdin.flush()
-        except (OSError, ValueError):  # it has just ended
-            return
+        with suppress(OSError, ValueError):  # it has just ended, or it is frozen and the pipe is full
+            os.write(stdin.fileno(), f"{until}\n".encode())
 
     def end(self, why: str) -> None:
         """Have it end soon and keep what it read."""
@@ -94,7 +92,8 @@ class Performance:
     def interrupted(self) -> bool:
         """Whether it was ended before its time: by its worker, or by itself when it had no word from it."""
         if self.report is not None:
-            return bool(self.report["status"] == CANCELED)
+            status = self.report["status"]
+            return bool(status == CANCELED or (status == FAILED and self.why_ended))
         return bool(self.why_ended) or self.process.returncode == LOST
 
     def close(self) -> None:
@@ -108,7 +107,7 @@ class Performance:
         """In a thread: take the lines of JSON."""
         for line in out:
             with suppress(orjson.JSONDecodeError):  # the last line of a process that was killed may be half a line
-                for kind, told in orjson.loads(line).items():
+                for kind, told in orjson.loads(line.replace(_NUL, b"\\ufffd")).items():
                     self._take(kind, told)
 
     def _take(self, kind: str, told: Mapping[str, Any]) -> None:
@@ -124,7 +123,7 @@ class Performance:
     def _overhear(self, out: IO[bytes]) -> None:
         """In a thread: what a library prints before it dies is the only trace it leaves."""
         for text in out:
-            said = mask(text.decode(errors="replace").strip())[:LONGEST_TEXT]
+            said = mask(text.decode(errors="replace").replace("\0", "").strip())[:LONGEST_TEXT]
             if said:
                 self.lines.append((datetime.now(UTC), Line(ERROR, "printed", data={"text": said})))
 
@@ -146,6 +145,7 @@ def start(run: Run, job: Mapping[str, Any]) -> Performance:
     try:
         process.stdin.write(orjson.dumps({**job, "parent": os.getpid()}) + b"\n")
         process.stdin.flush()
+        os.set_blocking(process.stdin.fileno(), False)
     except OSError:  # it has died at once, and its outcome will say so
         pass
     for target, pipe in ((performance._hear, process.stdout), (performance._overhear, process.stderr)):

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from b24lake.control import logs
 from b24lake.control.database import Database
-from b24lake.control.models import Run
+from b24lake.control.models import Run, Source
 from b24lake.control.runs import AT_WORK, CANCELED, CANCELLING, QUEUED, RUNNING
 from b24lake.control.telling import INFO, Line
 
@@ -34,14 +34,16 @@ def claim(database: Database, worker_id: str, now: datetime) -> Run | None:
     with database.reading() as session:  # mostly there is nothing, and writers need not wait for that
         if session.scalar(select(Run.id).where(*next_one).limit(1)) is None:
             return None
-    query = select(Run).where(*next_one).order_by(Run.queued_at, Run.id).limit(1)
+    query = select(Run).join(Source, Source.id == Run.source_id).where(*next_one).order_by(Run.queued_at, Run.id)
+    # The source, too: who is just about to delete it has seen that no run is at work.
+    query = query.limit(1).with_for_update(skip_locked=True, of=[Run, Source], key_share=True)
     try:
         with database.writing() as session:
-            run = session.scalars(query.with_for_update(skip_locked=True, of=Run)).first()
+            run = session.scalars(query).first()
             if run is None:
                 return None
             run.state, run.worker_id, run.claims = RUNNING, worker_id, run.claims + 1
-            run.started_at, run.not_before = run.started_at or now, None
+            run.started_at, run.not_before, run.progress = run.started_at or now, None, {}
             told = {"worker": worker_id} if run.claims == 1 else {"worker": worker_id, "claim": run.claims}
             logs.add(session, run.id, now, [Line(INFO, "taken up", data=told)])
     except IntegrityError:  # another worker has just begun one of the same portal

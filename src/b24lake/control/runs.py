@@ -129,6 +129,9 @@ def drop(session: Session, run: Run, now: datetime) -> None:
 
 def found(session: Session, run_id: str, *, lock: bool = False) -> Run:
     """A run by its id, or by a beginning of it that no other has. Raises UsageError where there is none."""
+    exact = session.get(Run, run_id, with_for_update=lock, populate_existing=True)
+    if exact is not None:  # no index helps to find a beginning
+        return exact
     query = select(Run).where(Run.id.startswith(run_id, autoescape=True)).limit(2)
     runs = session.scalars(query.with_for_update() if lock else query).all()
     if len(runs) != 1 or not run_id:

@@ -47,11 +47,11 @@ def tick(database: Database, now: datetime) -> list[str]:
         rows = session.execute(query.with_for_update(of=Trigger, skip_locked=True)).all()
         sources = {trigger.id: source for trigger, source in rows}
         decisions = decide([(trigger, source.state) for trigger, source in rows], now, _after)
-        waiting = _waiting(session, [each.trigger.id for each in decisions])
+        served = _served(session, [each.trigger.id for each in decisions])
         queued = [
             run
             for each in decisions
-            if (run := _carry_out(session, each, sources[each.trigger.id], waiting, now)) is not None
+            if (run := _carry_out(session, each, sources[each.trigger.id], served, now)) is not None
         ]
         session.flush()
         logs.begin(session, now, {run.id: _queued(run, now) for run in queued})
@@ -66,21 +66,26 @@ def _after(trigger: Trigger, moment: datetime) -> datetime | None:
         return None
 
 
-def _waiting(session: Session, trigger_ids: list[str]) -> set[str | None]:
-    """The triggers of which a run waits already: one that has not begun will do for both times."""
-    waiting = select(Run.trigger_id).where(Run.trigger_id.in_(trigger_ids), Run.state == runs.QUEUED, Run.claims == 0)
-    return set(session.scalars(waiting))
+def _served(session: Session, trigger_ids: list[str]) -> set[str | None]:
+    """The triggers that need no run: one waits already and will do for both times, or there was one for this time.
+
+    The latter where a clock that was ahead has queued it, and somebody has edited the trigger since.
+    """
+    waits = and_(Run.state == runs.QUEUED, Run.claims == 0)
+    found = select(Run.trigger_id).join(Trigger, Trigger.id == Run.trigger_id)
+    found = found.where(Trigger.id.in_(trigger_ids), or_(waits, Run.due_at == Trigger.next_at))
+    return set(session.scalars(found))
 
 
 def _carry_out(
-    session: Session, decision: Decision, source: Source, waiting: set[str | None], now: datetime
+    session: Session, decision: Decision, source: Source, served: set[str | None], now: datetime
 ) -> Run | None:
     trigger, due_at, next_at = decision
     trigger.next_at = next_at
     if due_at is None:
         return None
     trigger.last_due_at = due_at
-    if trigger.id in waiting:
+    if trigger.id in served:
         return None
     cause = FULL_SYNC if trigger.full else SCHEDULE
     return runs.add(session, source, now, cause=cause, trigger_id=trigger.id, due_at=due_at, full=trigger.full)

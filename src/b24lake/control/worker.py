@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -15,11 +17,11 @@ from b24lake.control.job import job_of
 from b24lake.control.models import Run
 from b24lake.control.moments import Clock, boot_seconds
 from b24lake.control.performing import Performance, start
-from b24lake.control.runs import AT_WORK, CANCELED, CANCELLING, FAILED
+from b24lake.control.runs import AT_WORK, CANCELED, CANCELLING, FAILED, SUCCESS
 from b24lake.control.secrets import Keyring
 from b24lake.control.telling import INFO, WARNING, Line
 from b24lake.control.workers import Pace, Watched
-from b24lake.errors import B24LakeError, UsageError
+from b24lake.errors import B24LakeError, RetryError
 from b24lake.lake.place import Place
 from b24lake.sync.home import Home
 
@@ -96,6 +98,9 @@ class Worker:
             if not self._away:  # once for each time that the database is away
                 _log.warning("%s", error)
             self._away = self._unsure = True
+        except Exception:  # noqa: BLE001  what stumbles over one run must not end the others
+            _log.exception("The worker stumbled; it goes on")
+            self._unsure = True
 
     def _due(self, what: str, seconds: float) -> bool:
         now = time.monotonic()
@@ -166,17 +171,28 @@ class Worker:
         try:
             with self.database.reading() as session:
                 job = job_of(session, run, self.keyring, self.home, self.lake)
-        except UsageError as error:
-            report = {"status": FAILED, "error": {**error.as_json(), "kind": type(error).__name__}}
-            with self.database.writing() as session:
-                if (mine := self._mine(session, run.id)) is not None:
-                    finishing.finish(session, mine, report, self.clock())
+        except RetryError:
+            raise
+        except Exception as error:  # noqa: BLE001  no other worker could begin it either
+            self._fail(run.id, error)
             return
         try:
             self.at_work[run.id] = start(run, {**job, "until": self._until, "grace": self.pace.grace})
         except OSError as error:  # no memory, or too many processes
             _log.warning("The run %s cannot be begun: %s", run.id, error)
             self._unsure = True
+
+    def _fail(self, run_id: str, error: Exception) -> None:
+        """End a run that cannot be begun, or whose end cannot be written down as it was told."""
+        if isinstance(error, B24LakeError):
+            told = {**error.as_json(), "kind": type(error).__name__}
+        else:
+            _log.error("The run %s fails", run_id, exc_info=error)
+            what = f"The run broke off: {type(error).__name__}"
+            told = {"what": what, "why": "", "fix": "see what its worker says", "code": ""}
+        with self.database.writing() as session:
+            if (mine := self._mine(session, run_id)) is not None:
+                finishing.finish(session, mine, {"status": FAILED, "error": told}, self.clock())
 
     def _mine(self, session: Session, run_id: str) -> Run | None:
         """A run, locked; None where it is no longer this worker's."""
@@ -189,14 +205,12 @@ class Worker:
         if not said:
             return
         taken = {run_id: (one.progress, list(one.lines)) for run_id, one in said.items()}
-        with self.database.writing() as session:
-            for run_id, (progress, lines) in taken.items():
-                mine = Run.id == run_id, Run.worker_id == self.id
-                values = {"progress": progress} if progress is not None else {"progress": Run.progress}
-                if session.scalar(update(Run).where(*mine).values(**values).returning(Run.id)) is not None:
-                    logs.write(session, run_id, lines)
-                else:  # somebody took it away: nobody wants what it does
-                    said[run_id].kill()
+        try:
+            self._write(taken)
+        except B24LakeError:
+            raise
+        except Exception:  # noqa: BLE001  what the database does not take must not keep the runs from ending
+            _log.exception("What runs told is lost: %s", ", ".join(taken))
         for run_id, (progress, lines) in taken.items():  # only now: what could not be written is written next time
             one = said[run_id]
             one.progress = None if one.progress is progress else one.progress
@@ -204,13 +218,28 @@ class Worker:
                 if one.lines and one.lines[0] is line:
                     one.lines.popleft()
 
+    def _write(self, told: Mapping[str, tuple[dict[str, Any] | None, list[tuple[datetime, Line]]]]) -> None:
+        with self.database.writing() as session:
+            for run_id, (progress, lines) in told.items():
+                mine = Run.id == run_id, Run.worker_id == self.id
+                values = {"progress": progress} if progress is not None else {"progress": Run.progress}
+                if session.scalar(update(Run).where(*mine).values(**values).returning(Run.id)) is not None:
+                    logs.write(session, run_id, lines)
+                else:  # somebody took it away: nobody wants what it does
+                    self.at_work[run_id].kill()
+
     def _finish(self) -> None:
         for run_id, performance in [*self.at_work.items()]:
             if performance.ended and not performance.lines:
-                with self.database.writing() as session:
-                    run = self._mine(session, run_id)
-                    if run is not None:
-                        self._end(session, run, performance)
+                try:
+                    with self.database.writing() as session:
+                        run = self._mine(session, run_id)
+                        if run is not None:
+                            self._end(session, run, performance)
+                except B24LakeError:
+                    raise
+                except Exception as error:  # noqa: BLE001  it has ended, whatever it told
+                    self._fail(run_id, error)
                 performance.close()
                 del self.at_work[run_id]
             elif performance.told_at:
@@ -218,16 +247,17 @@ class Worker:
 
     def _end(self, session: Session, run: Run, performance: Performance) -> None:
         """Write down how a run ended, or that another worker may go on with it."""
-        now, report = self.clock(), performance.outcome()
+        now, report = self.clock(), {"requests": run.progress.get("requests", 0), **performance.outcome()}
         held = (report.get("error") or {}).get("kind") == "HeldError"
-        if run.state == CANCELLING and (held or performance.interrupted):
-            finishing.finish(session, run, {**report, "status": CANCELED, "error": None}, now)
+        if run.state == CANCELLING and report["status"] != SUCCESS:  # nor is a part that failed tried again
+            error = None if held or performance.interrupted else report.get("error")
+            finishing.finish(session, run, {**report, "status": CANCELED, "error": error}, now)
         elif held:
             line = Line(WARNING, "waits", data={"for": report["error"]["what"], "why": report["error"]["why"]})
             queue.give_back(session, run, now, line, held=True)
         elif performance.interrupted:
             why = "its worker ends" if performance.why_ended else "its worker could not reach the database"
             line = Line(INFO, "interrupted", data={"worker": self.id, "why": why})
-            queue.give_back(session, run, now, line, requests=report.get("requests", 0))
+            queue.give_back(session, run, now, line, requests=report["requests"])
         else:
             finishing.finish(session, run, report, now)
