@@ -20,7 +20,7 @@ PIP := $(RUN) pip install --quiet --no-input
 PYTEST := $(RUN) pytest -q -n $(WORKERS)
 LOCK := "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help demo test test-all check docs bench lock clean
+.PHONY: help demo test test-all check docs texts bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: .venv/.dev ## lint, format, types, import arrows
 
 docs: .venv/.runtime ## write the pages about streams and their relations from the table of streams
 	@$(RUN) b24lake.streams.documentation docs
+
+texts: .venv/.dev ## collect the texts of the screens into the catalogues of the languages
+	@.venv/bin/python scripts/texts.py
 
 bench: .venv/.dev ## speed, memory, limits: benchmarks/RESULTS.md (about half an hour)
 	@$(RUN) benchmarks.full_read

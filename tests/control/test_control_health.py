@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from b24lake.web.endpoint import Endpoint
 
 from b24lake.control import metrics
 from b24lake.control.health import Ran, due_without_success, health
 from b24lake.control.models import Source, Trigger
 from b24lake.control.telling import Line, news
 from b24lake.errors import UsageError
-from b24lake.web.endpoint import Endpoint
 from service import Service, failing
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

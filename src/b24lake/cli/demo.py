@@ -1,4 +1,4 @@
-"""`b24lake demo`: a sandbox portal, a sync of it, and a look at the tables."""
+"""`b24lake demo`: a sandbox portal, a sync of it, and a look at the tables; with --serve, in the web app."""
 
 from __future__ import annotations
 
@@ -38,10 +38,15 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     deals: Annotated[int, typer.Option(help="Deals in the sandbox portal.")] = 10_000,
+    serve: Annotated[bool, typer.Option("--serve", help="Go on with the web app, until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the web app; 0 = any free one.")] = 8025,
     lake: LakeDir = None,
     json: Json = False,
 ) -> None:
     """See it work: a sandbox portal, its data in Delta tables, and a SQL query over them."""
+    if serve:
+        _served(deals, port, lake, json=json)
+        return
     from b24lake.cli.progress import closing, watch
     from b24lake.cli.query import show
     from b24lake.lake.query import query
@@ -69,6 +74,23 @@ def demo(
         typer.echo(f"\nLook further:  b24lake tables --lake {folder}")
         typer.echo(f"               b24lake show raw.bitrix24_deals --lake {folder}")
     raise typer.Exit(report.exit_code or int(not equal))
+
+
+def _served(deals: int, port: int, lake: str | None, *, json: bool) -> None:
+    """A service with one source over a sandbox portal that has been read twice, and its web app."""
+    from b24lake.cli.demo_service import DemoService
+    from b24lake.sandbox import Portal, Server, Settings
+
+    place = Path(tempfile.mkdtemp(prefix="b24lake-demo-"))
+    with Server(Portal(Settings(deals=deals))) as sandbox, DemoService(place, lake, port) as service:
+        typer.echo(f"A sandbox portal with {deals:,} deals is read into tables …", err=True)
+        service.read(sandbox)
+        told = {"address": service.address, "home": str(place), "webhook": sandbox.url}
+        if json:
+            common.print_json(told)
+        else:
+            typer.echo(f"Open {service.address} to look around; Ctrl-C ends it. Everything is kept in {place}")
+        service.work()
 
 
 def _counts(report: RunReport, portal: Portal) -> list[tuple[str, int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,31 +26,35 @@ Runs = Annotated[int, typer.Option("--runs", help="How many runs at once.", min=
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(help="The service: schedules, alerts, metrics and a worker, until it is stopped.")(serve)
+    app.command(help="The service: web app, schedules, alerts, metrics and a worker, until it is stopped.")(serve)
     app.command(help="One more worker on the same database, on this machine or another one.")(worker)
 
 
 def serve(
     runs: Runs = 4,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of /metrics and /healthz; 0 = any free one.")] = 8025,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.")] = 8025,
     database: DatabaseAddress = None,
     lake: LakeDir = None,
     home: HomeDir = None,
     json: Json = False,
 ) -> None:
-    """Scheduler, worker and HTTP port in one process."""
+    """Web app, scheduler and worker in one process."""
+    from b24lake.control.claims import Installation
     from b24lake.control.scheduler import Scheduler
-    from b24lake.web.endpoint import Endpoint
+    from b24lake.web.server import Server
+    from b24lake.web.site import Site
 
     with opened(database, home) as control, ExitStack() as stack:
-        stopped = _stopped()
-        endpoint = Endpoint(control.database, control.clock, host, port)
-        stack.callback(endpoint.close)
+        stopped, where = stopped_by_signal(), common.lake(lake, home)
+        here = Installation(control.home, where)
+        site = Site(control.database, control.keyring, here, control.clock, secrets.token_bytes, who=control.who)
+        server = Server(site, host, port)
+        stack.callback(server.close)
         scheduler = Scheduler(control.database, control.keyring, control.clock)
         stack.callback(scheduler.stop)
         scheduler.start()
-        _work(control, common.lake(lake, home), runs, stopped, endpoint.address, json=json)
+        _work(control, where, runs, stopped, server.address, json=json)
 
 
 def worker(
@@ -61,7 +66,7 @@ def worker(
 ) -> None:
     """A worker alone."""
     with opened(database, home) as control:
-        _work(control, common.lake(lake, home), runs, _stopped(), None, json=json)
+        _work(control, common.lake(lake, home), runs, stopped_by_signal(), None, json=json)
 
 
 def _work(
@@ -81,7 +86,7 @@ def _work(
         at_work.work(stopped)
 
 
-def _stopped() -> Callable[[], bool]:
+def stopped_by_signal() -> Callable[[], bool]:
     """Whether a signal asked for the end; the second one ends at once, and the next worker takes over."""
     import signal
 

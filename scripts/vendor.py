@@ -1,0 +1,100 @@
+"""Bring the web app's third-party files into src/b24lake/web/static/vendor: `python scripts/vendor.py` (needs npm).
+
+What is taken, and from which version, stands in PACKAGES; `vendored.json` beside the files says name, version, licence
+and checksum of each. The tests compare them; nothing is fetched when the app runs or is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+VENDOR = Path(__file__).parent.parent / "src/b24lake/web/static/vendor"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of the npm registry: files in it -> their names here; icons go into one sprite."""
+
+    name: str
+    version: str
+    licence: str
+    files: dict[str, str]
+    icons: tuple[str, ...] = ()
+
+
+ICONS = """
+    activity alert-circle alert-triangle arrow-back-up arrow-right bell brand-speedtest calendar-time check checklist
+    chevron-down chevron-right circle-check circle-dashed circle-x clock clock-pause cloud-download code copy database
+    dots-vertical download edit external-link eye eye-off file-text filter folder folder-plus help hierarchy-2 history
+    home info-circle key language layers-subtract list-details lock logout mail moon package pencil player-pause
+    player-play player-stop plug plus refresh rotate search settings shield-lock sun table timeline trash user users
+    webhook world x
+""".split()
+PACKAGES = (
+    Package(
+        "@tabler/core",
+        "1.6.1",
+        "MIT",
+        {"dist/css/tabler.min.css": "tabler.min.css", "dist/js/tabler.min.js": "tabler.min.js"},
+    ),
+    Package("htmx.org", "4.0.1", "0BSD", {"dist/htmx.min.js": "htmx.min.js", "LICENSE": "licences/htmx.txt"}),
+    Package("@alpinejs/csp", "3.17.4", "MIT", {"dist/cdn.min.js": "alpine.min.js"}),
+    Package(
+        "uplot",
+        "1.6.32",
+        "MIT",
+        {
+            "dist/uPlot.iife.min.js": "uplot.min.js",
+            "dist/uPlot.min.css": "uplot.min.css",
+            "LICENSE": "licences/uplot.txt",
+        },
+    ),
+    Package("@tabler/icons", "3.51.0", "MIT", {"LICENSE": "licences/tabler-icons.txt"}, icons=tuple(ICONS)),
+)
+
+
+def main() -> None:
+    """Fetch every package, copy what is used, and write down what it was."""
+    (VENDOR / "licences").mkdir(parents=True, exist_ok=True)
+    record = [_take(package) for package in PACKAGES]
+    (VENDOR / "vendored.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _take(package: Package) -> dict[str, object]:
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = f"{package.name}@{package.version}"
+        packed = subprocess.run(["npm", "pack", wanted], cwd=folder, check=True, capture_output=True, text=True)
+        with tarfile.open(Path(folder, packed.stdout.strip().splitlines()[-1])) as archive:
+            archive.extractall(folder, filter="data")
+        root = Path(folder, "package")
+        taken = {ours: (root / theirs).read_bytes() for theirs, ours in package.files.items()}
+        if package.icons:
+            taken["icons.svg"] = _sprite(root, package.icons)
+    for name, content in taken.items():
+        (VENDOR / name).write_bytes(content)
+    checksums = {name: hashlib.sha256(content).hexdigest() for name, content in taken.items()}
+    return {"name": package.name, "version": package.version, "licence": package.licence, "sha256": checksums}
+
+
+def _sprite(root: Path, icons: tuple[str, ...]) -> bytes:
+    """One file with every icon as a symbol."""
+    symbols = "".join(_symbol(root / f"icons/outline/{name}.svg") for name in icons)
+    return f'<svg xmlns="http://www.w3.org/2000/svg">{symbols}\n</svg>\n'.encode()
+
+
+def _symbol(file: Path) -> str:
+    svg = file.read_text(encoding="utf-8")
+    inner = svg[svg.index(">", svg.index("<svg")) + 1 : svg.rindex("</svg>")]
+    paths = "".join(line.strip() for line in inner.splitlines())
+    look = 'fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
+    return f'\n<symbol id="{file.stem}" viewBox="0 0 24 24" {look}>{paths}</symbol>'
+
+
+if __name__ == "__main__":
+    main()

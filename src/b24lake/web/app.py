@@ -1,0 +1,54 @@
+"""The application: one FastAPI app with pages, static files and the JSON API, over one site."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from b24lake.errors import B24LakeError, UsageError
+from b24lake.web import monitoring, security
+from b24lake.web.asking import asking
+from b24lake.web.pages import base, sources
+from b24lake.web.site import Site
+
+PAGES = (base, sources)
+
+
+def create_app(site: Site) -> FastAPI:
+    """The app of one installation."""
+    app = FastAPI(title="b24lake", docs_url=None, redoc_url=None)
+    app.state.site = site
+    app.middleware("http")(security.guard(site))
+    app.include_router(monitoring.router)
+    for group in PAGES:
+        app.include_router(group.router)
+    app.add_exception_handler(B24LakeError, _failed)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _broken)
+    return app
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    """An error of ours: what happened, why, what to do. Wrong input is 400, the rest a fault that may pass."""
+    assert isinstance(error, B24LakeError)
+    return _answer(request, error, 400 if isinstance(error, UsageError) else 503)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what = "There is no such page" if error.status_code == 404 else str(error.detail)
+    return _answer(request, B24LakeError(what), error.status_code)
+
+
+def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001  uvicorn logs it
+    told = B24LakeError("Something went wrong here", why="it is written in the service's log", fix="try again")
+    return _answer(request, told, 500)
+
+
+def _answer(request: Request, error: B24LakeError, status: int) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": error.as_json()}, status_code=status)
+    asked = asking(request)
+    name = "trouble.html" if asked.fragment else "error.html"
+    return asked.page(name, status=status, error=error, section="")

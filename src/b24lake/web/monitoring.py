@@ -1,0 +1,42 @@
+"""/metrics for Prometheus, /healthz for whoever keeps the service running: without login, and without a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from b24lake.control import metrics
+from b24lake.errors import B24LakeError
+from b24lake.web.site import Site
+
+router = APIRouter(include_in_schema=False)
+PATHS = frozenset({"/metrics", "/healthz"})
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@router.get("/metrics")
+def shown_metrics(request: Request) -> Response:
+    """The service's figures in Prometheus' text format."""
+    site: Site = request.app.state.site
+    try:
+        families = metrics.families(site.database, site.clock())
+    except B24LakeError as error:
+        return _failed(error)
+    return Response(metrics.text(families), media_type=_PROMETHEUS)
+
+
+@router.get("/healthz")
+def healthz(request: Request) -> Response:
+    """Whether the service does its work; 503 where its database does not answer."""
+    site: Site = request.app.state.site
+    try:
+        vital: dict[str, Any] = metrics.vital(site.database, site.clock())
+    except B24LakeError as error:
+        return _failed(error)
+    return JSONResponse({"status": "ok", **vital})
+
+
+def _failed(error: B24LakeError) -> Response:
+    return JSONResponse({"status": "failed", "error": error.as_json()}, status_code=503)

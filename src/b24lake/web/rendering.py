@@ -1,0 +1,70 @@
+"""Templates: one environment, and what every page is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from b24lake.web import assets
+from b24lake.web.language import LANGUAGES, Language
+
+TEMPLATES = Path(__file__).parent / "templates"
+ROLES = ("viewer", "editor", "manager")
+"""Each may do what those before it may: look; change and run sources; manage accounts, tokens and settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks at a page, and how: language, time zone, and the token that their forms carry.
+
+    name   "" without login; then the role is manager
+    role   viewer, editor or manager: each may do what those before it may
+    """
+
+    language: Language
+    zone: tzinfo
+    now: datetime
+    token: str = ""
+    name: str = ""
+    role: str = "manager"
+
+    def may(self, role: str) -> bool:
+        """Whether the viewer has at least this role."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+    def moment(self, at: datetime | None) -> str:
+        """A time in the viewer's zone and language; a dash where there is none."""
+        return self.language.moment(at, self.zone)
+
+    def ago(self, at: datetime | None) -> str:
+        """How long ago, or in how long."""
+        return self.language.ago(at, self.now)
+
+
+@cache
+def environment() -> Environment:
+    """The templates; everything that is put in is escaped, and a name nobody gave is an error."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.globals.update(asset=assets.url, languages=LANGUAGES)
+    return made
+
+
+def page(name: str, viewer: Viewer, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
+    """A template as an answer, in the viewer's language."""
+    language = viewer.language
+    told = {"viewer": viewer, "_": language.text, "gettext": language.text, "ngettext": language.texts, **values}
+    return HTMLResponse(environment().get_template(name).render(told), status_code=status)

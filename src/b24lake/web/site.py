@@ -1,0 +1,41 @@
+"""What the web app works on: one installation, as every page and every call of the API is given it."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from b24lake.control.claims import Installation
+from b24lake.control.database import Database
+from b24lake.control.moments import Clock
+from b24lake.control.secrets import Keyring
+
+
+@dataclass(frozen=True)
+class Site:
+    """An installation and how it may be used.
+
+    here      its home directory and lake
+    random    bytes nobody can foretell, as `secrets.token_bytes`
+    hosts     names it may be called by beside those of the loopback; "*" = any
+    login     whether people log in; without it whoever reaches the loopback is a manager
+    who       what the audit trail calls people without login
+    private   whether webhooks may lead to private networks and use plain http
+    """
+
+    database: Database
+    keyring: Keyring
+    here: Installation
+    clock: Clock
+    random: Callable[[int], bytes] = field(repr=False)
+    hosts: frozenset[str] = frozenset()
+    login: bool = False
+    who: str = ""
+    private: bool = False
+
+    @cached_property
+    def secret(self) -> bytes:
+        """What signs cookies and forms: made of the installation's key, so that it is the same after a restart."""
+        return hmac.digest(self.keyring.key.encode(), b"b24lake web sessions", "sha256")
