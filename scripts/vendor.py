@@ -1,7 +1,7 @@
-"""Bring the web app's third-party files into src/b24lake/web/static/vendor: `python scripts/vendor.py` (needs npm).
+"""Bring third-party files of the web app and of its tests to where they belong: `python scripts/vendor.py` (needs npm).
 
-What is taken, and from which version, stands in PACKAGES; `vendored.json` beside the files says name, version, licence
-and checksum of each. The tests compare them; nothing is fetched when the app runs or is installed.
+What is taken, and from which version, stands below; `vendored.json` beside the files says name, version, licence and
+checksum of each. The tests compare them; nothing is fetched when the app runs, is installed or is tested.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-VENDOR = Path(__file__).parent.parent / "src/b24lake/web/static/vendor"
+ROOT = Path(__file__).parent.parent
+VENDOR = ROOT / "src/b24lake/web/static/vendor"
+TESTS = ROOT / "tests/web/vendor"
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,20 @@ PACKAGES = (
     ),
     Package("@tabler/icons", "3.51.0", "MIT", {"LICENSE": "licences/tabler-icons.txt"}, icons=tuple(ICONS)),
 )
+OF_TESTS = (
+    Package("axe-core", "4.14.1", "MPL-2.0", {"axe.min.js": "axe.min.js", "LICENSE": "licences/axe.txt"}),
+)  # fmt: skip
 
 
 def main() -> None:
     """Fetch every package, copy what is used, and write down what it was."""
-    (VENDOR / "licences").mkdir(parents=True, exist_ok=True)
-    record = [_take(package) for package in PACKAGES]
-    (VENDOR / "vendored.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    for folder, packages in ((VENDOR, PACKAGES), (TESTS, OF_TESTS)):
+        (folder / "licences").mkdir(parents=True, exist_ok=True)
+        record = [_take(package, folder) for package in packages]
+        (folder / "vendored.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _take(package: Package) -> dict[str, object]:
+def _take(package: Package, to: Path) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         wanted = f"{package.name}@{package.version}"
         packed = subprocess.run(["npm", "pack", wanted], cwd=folder, check=True, capture_output=True, text=True)
@@ -77,7 +83,7 @@ def _take(package: Package) -> dict[str, object]:
         if package.icons:
             taken["icons.svg"] = _sprite(root, package.icons)
     for name, content in taken.items():
-        (VENDOR / name).write_bytes(content)
+        (to / name).write_bytes(content)
     checksums = {name: hashlib.sha256(content).hexdigest() for name, content in taken.items()}
     return {"name": package.name, "version": package.version, "licence": package.licence, "sha256": checksums}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import unescape
@@ -17,6 +18,7 @@ from b24lake.control.sources import Wanted
 from b24lake.portal.webhook import parse
 from b24lake.web.site import Site
 
+PATIENCE = 120  # seconds
 NOBODY = "https://acme.bitrix24.com/rest/1/SECRETSECRET/"
 """A webhook of a portal that nobody asks."""
 
@@ -55,6 +57,13 @@ class Web:
             if active:
                 sources.activate(session, actor, source)
             return source.id
+
+    def awaited(self, there: Callable[[], bool]) -> None:
+        """Wait for something that must happen."""
+        deadline = time.monotonic() + PATIENCE
+        while not there():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 def words(page: str) -> str:
