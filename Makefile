@@ -56,6 +56,7 @@ bench: .venv/.dev ## speed, memory, limits: benchmarks/RESULTS.md (about half an
 	@$(RUN) benchmarks.plan
 	@$(RUN) benchmarks.lake
 	@$(RUN) benchmarks.service
+	@$(RUN) benchmarks.pages
 
 lock: ## choose the newest versions again and write both lock files (needs uv)
 	@command -v "$(UV)" >/dev/null || { echo "make lock needs uv: pip install uv, or make lock UV=/path/to/uv"; exit 1; }

@@ -35,6 +35,10 @@ def source(name: str = "crm") -> Source:
 # --- revisions --------------------------------------------------------------------------------------------------------
 
 
+def test_the_files_of_the_revisions_are_named_in_their_order() -> None:
+    assert migrating.newest() == revisions()[-1]
+
+
 @pytest.mark.parametrize("start", [None, *revisions()])
 def test_every_revision_becomes_what_the_models_say(address: str, home: Home, start: str | None) -> None:
     if start is not None:

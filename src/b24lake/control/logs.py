@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,9 +52,7 @@ def read(database: Database, run_id: str, *, level: str = INFO, after: int = 0) 
 
     Raises UsageError for a level that there is not.
     """
-    if level not in LEVELS:
-        raise UsageError(f"There is no level {level!r}", fix=f"choose of {', '.join(LEVELS)}")
-    levels = LEVELS[LEVELS.index(level) :]
+    levels = from_level(level)
     while True:
         query = select(RunLog).where(RunLog.run_id == run_id, RunLog.id > after, RunLog.level.in_(levels))
         with database.reading() as session:
@@ -63,6 +61,55 @@ def read(database: Database, run_id: str, *, level: str = INFO, after: int = 0) 
         if len(page) < _PAGE:
             return
         after = page[-1].id
+
+
+def tail(
+    database: Database,
+    run_id: str,
+    *,
+    level: str = INFO,
+    words: str = "",
+    after: int = 0,
+    before: int | None = None,
+    most: int = 300,
+) -> list[dict[str, Any]]:
+    """The last lines of a run, oldest first, as JSON.
+
+    words           only lines that hold this text somewhere, in whatever case
+    after, before   only lines with larger, or smaller, ids
+
+    Raises UsageError for a level that there is not.
+    """
+    which = [RunLog.run_id == run_id, RunLog.id > after, RunLog.level.in_(from_level(level))]
+    which += [] if before is None else [RunLog.id < before]
+    with database.reading() as session:
+        if words:
+            texts = select(RunLog.id, RunLog.event, RunLog.stream, RunLog.data).where(*which).order_by(RunLog.id)
+            found = [row[0] for row in session.execute(texts) if _says(words.casefold(), *row[1:])]
+            which = [RunLog.id.in_(found[-most:])]
+        lines = session.scalars(select(RunLog).where(*which).order_by(RunLog.id.desc()).limit(most)).all()
+    return [_as_json(line) for line in reversed(lines)]
+
+
+def holds(line: Mapping[str, Any], words: str) -> bool:
+    """Whether a line says something, whatever its case.
+
+    >>> holds({"event": "reading", "stream": "deals", "data": {"table": "raw.b_deals"}}, "RAW.")
+    True
+    """
+    return _says(words.casefold(), line["event"], line["stream"], line["data"])
+
+
+def _says(words: str, event: str, stream: str | None, data: Mapping[str, Any]) -> bool:
+    told = (f"{name}={value}" for name, value in data.items())
+    return words in "\n".join((event, stream or "", *told)).casefold()
+
+
+def from_level(level: str) -> Sequence[str]:
+    """A level and the graver ones. Raises UsageError where there is no such level."""
+    if level not in LEVELS:
+        raise UsageError(f"There is no level {level!r}", fix=f"choose of {', '.join(LEVELS)}")
+    return LEVELS[LEVELS.index(level) :]
 
 
 def prune(session: Session, now: datetime) -> None:

@@ -1,15 +1,14 @@
-"""Bring a database up to this version of the program: all missing revisions in one transaction, by one process."""
+"""Bring a database up to this version of the program: all missing revisions in one transaction, by one process.
+
+Alembic takes its time to load, and mostly there is nothing to do: it is imported where there is.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, inspect, text
+from sqlalchemy import URL, Connection, Engine, column, inspect, select, table, text
 
 from b24lake.control.connections import WRITES, connections
 from b24lake.control.models import Base
@@ -29,9 +28,23 @@ def migrate(url: URL, shown: str, *, to: str = "head") -> None:
     """
     engine = connections(url, foreign_keys=False)
     try:
-        _migrate(engine, shown, revisions()[-1] if to == "head" else to)
+        if to != "head" or not _current(engine):
+            _migrate(engine, shown, revisions()[-1] if to == "head" else to)
     finally:
         engine.dispose()
+
+
+def _current(engine: Engine) -> bool:
+    """Whether a database has all revisions."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table(VERSION_TABLE):
+            return False
+        return connection.scalars(select(column("version_num")).select_from(table(VERSION_TABLE))).all() == [newest()]
+
+
+def newest() -> str:
+    """The newest revision, by the names of the files."""
+    return max(path.name for path in (FOLDER / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def _migrate(engine: Engine, shown: str, wanted: str) -> None:
@@ -50,12 +63,16 @@ def _migrate(engine: Engine, shown: str, wanted: str) -> None:
 
 def revisions() -> list[str]:
     """All revisions, the oldest first."""
+    from alembic.script import ScriptDirectory
+
     scripts = ScriptDirectory(str(FOLDER))
     return [script.revision for script in reversed(list(scripts.walk_revisions()))]
 
 
 def _revision(connection: Connection, shown: str) -> str | None:
     """The revision of a database; None of one that b24lake has made nothing in. Raises UsageError for a newer one."""
+    from alembic.runtime.migration import MigrationContext
+
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     current, known = context.get_current_revision(), revisions()
     if current is not None and current not in known:
@@ -68,9 +85,13 @@ def _revision(connection: Connection, shown: str) -> str | None:
 
 
 def _upgrade(connection: Connection, to: str) -> None:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
     scripts = ScriptDirectory(str(FOLDER))
 
-    def steps(current: Any, _context: MigrationContext) -> Any:
+    def steps(current: Any, _context: Any) -> Any:
         return scripts._upgrade_revs(to, current)  # as Alembic's own `upgrade` does
 
     with EnvironmentContext(Config(), scripts, fn=steps, destination_rev=to) as environment:

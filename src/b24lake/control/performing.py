@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import orjson
 
+from b24lake.control.course import went_on
 from b24lake.control.logs import MOST_LINES
 from b24lake.control.models import Run
 from b24lake.control.runs import CANCELED, FAILED
@@ -37,6 +38,7 @@ class Performance:
     """One run in its process.
 
     why_ended   what its worker wanted when it ended it: cancel, release, or lost; "" = nothing
+    course      its figures over time
     """
 
     run: Run
@@ -45,6 +47,7 @@ class Performance:
     progress: dict[str, Any] | None = None
     report: dict[str, Any] | None = None
     why_ended: str = ""
+    course: dict[str, Any] = field(default_factory=dict)
     told_at: float = 0.0
     _readers: list[threading.Thread] = field(default_factory=list)
 
@@ -113,9 +116,10 @@ class Performance:
     def _take(self, kind: str, told: Mapping[str, Any]) -> None:
         match kind:
             case "progress":
-                self.progress = dict(told)
+                self.course = went_on(self.course, told)
+                self.progress = {**told, "course": self.course}
             case "report":
-                self.report = dict(told)
+                self.report = {**told, "course": self.course}
             case "log":
                 line = Line(told["level"], told["event"], told["stream"], told["data"])
                 self.lines.append((datetime.fromisoformat(told["at"]), line))

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import fnmatch
 import secrets
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session, defer
 
 from b24lake.control import logs
 from b24lake.control.database import Database
-from b24lake.control.models import Run, RunStream, SchemaChange, Source, SourceStream, TriggerArrival
+from b24lake.control.models import Run, RunStream, SchemaChange, Source, SourceStream, Trigger, TriggerArrival
 from b24lake.control.telling import INFO, Line
 from b24lake.errors import UsageError
 
@@ -70,15 +70,18 @@ def request(
 
 
 def retry(database: Database, run_id: str, now: datetime, *, requested_by: str = "") -> str:
-    """Ask for a run once more, with the same streams. Returns the new run's id.
+    """Ask for a run once more, with the same streams. Returns the new run's id: the same one as long as it waits.
 
     Raises UsageError for a run that is unknown or has not ended.
     """
     with database.writing() as session:
-        run = found(session, run_id)
+        run = found(session, run_id, lock=True)
         if run.state not in ENDED:
             raise UsageError(f"The run {run.id} has not ended", why=f"it is {run.state}", fix="wait, or cancel it")
         source = _runnable(session, run.source_id)
+        asked = _repeats(session, run, attempt=1, state=QUEUED)
+        if asked is not None:  # somebody pressed twice
+            return asked.id
         again = add(
             session,
             source,
@@ -116,6 +119,12 @@ def repeats_part(session: Session, run: Run) -> Run | None:
     """The run before, where this is an automatic retry of one that was partial: only what failed is read again."""
     before = session.get(Run, run.retry_of) if run.attempt > 1 and run.retry_of else None
     return before if before is not None and before.state == PARTIAL else None
+
+
+def _repeats(session: Session, run: Run, **columns: Any) -> Run | None:
+    """The newest run that repeats this one."""
+    later = select(Run).where(Run.source_id == run.source_id, Run.queued_at >= run.queued_at, Run.retry_of == run.id)
+    return session.scalars(later.filter_by(**columns).order_by(Run.queued_at.desc()).limit(1)).first()
 
 
 def drop(session: Session, run: Run, now: datetime) -> None:
@@ -166,17 +175,67 @@ def _chosen(session: Session, source: Source, globs: Sequence[str]) -> list[str]
 
 
 def listed(
-    database: Database, *, source_id: str | None = None, states: Sequence[str] = (), limit: int = 50
+    database: Database,
+    *,
+    source_id: str | None = None,
+    states: Sequence[str] = (),
+    limit: int = 50,
+    before: str = "",
 ) -> list[dict[str, Any]]:
-    """The newest runs first, as JSON. Raises UsageError for a state that there is not."""
+    """The newest runs first, as JSON, with the names of their sources and triggers; what is at work, as far as it is.
+
+    before   the `cursor` of a run: only older ones
+
+    However many runs there are, a page costs the same. Raises UsageError for a state or a cursor that there is not.
+    """
     for state in states:
         if state not in STATES:
             raise UsageError(f"There is no state {state!r}", fix=f"choose of {', '.join(STATES)}")
-    query = select(Run).order_by(Run.queued_at.desc(), Run.id.desc()).limit(limit)
-    query = query.where(Run.source_id == source_id) if source_id else query
-    query = query.where(Run.state.in_(states)) if states else query
+    query = _in_order(source_id, before).limit(limit)
     with database.reading() as session:
-        return [as_json(run) for run in session.scalars(query)]
+        # State by state, since an index holds the order of the runs within one of them only.
+        queries = [query.where(Run.state == state) for state in dict.fromkeys(states)] or [query]
+        rows = [row for one in queries for row in session.execute(one)]
+        rows = sorted(rows, key=lambda row: (row.Run.queued_at, row.Run.id), reverse=True)[:limit]
+        at_work = [row.Run.id for row in rows if row.Run.state in AT_WORK]
+        progress = select(Run.id, Run.progress).where(Run.id.in_(at_work))
+        moving = {one.id: one.progress for one in session.execute(progress)} if at_work else {}
+        return [_line(row, moving.get(row.Run.id, {})) for row in rows]
+
+
+def _in_order(source_id: str | None, before: str) -> Select[Run, str, str]:
+    query = select(Run, Source.name.label("source_name"), Trigger.name.label("trigger_name"))
+    query = query.join(Source, Source.id == Run.source_id).outerjoin(Trigger, Trigger.id == Run.trigger_id)
+    query = query.options(defer(Run.progress), defer(Run.report)).order_by(Run.queued_at.desc(), Run.id.desc())
+    query = query.where(Run.source_id == source_id) if source_id else query
+    if not before:
+        return query
+    at, run_id = _place(before)
+    return query.where(Run.queued_at <= at, or_(Run.queued_at < at, Run.id < run_id))
+
+
+def cursor(run: Run) -> str:
+    """Where a run stands among all of them."""
+    return f"{run.queued_at.isoformat()}~{run.id}"
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    at, _, run_id = cursor.partition("~")
+    try:
+        moment = datetime.fromisoformat(at).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(f"There is no place {cursor!r} in the list of runs", fix="begin at the newest one") from None
+    return moment, run_id
+
+
+def _line(row: Any, progress: Mapping[str, Any]) -> dict[str, Any]:
+    run: Run = row.Run
+    told = as_json(run)
+    if progress:
+        told |= {"rows_read": progress["rows"], "requests": run.requests + progress["requests"]}
+        told["rests"] = run.rests + sum(stream.get("rests", 0) for stream in progress["streams"])
+    names = {"source_name": row.source_name, "trigger_name": row.trigger_name or run.trigger_id}
+    return {**told, **names, "cursor": cursor(run)}
 
 
 def shown(database: Database, run_id: str) -> dict[str, Any]:
@@ -184,10 +243,17 @@ def shown(database: Database, run_id: str) -> dict[str, Any]:
     with database.reading() as session:
         run = found(session, run_id)
         streams = session.scalars(select(RunStream).where(RunStream.run_id == run.id).order_by(RunStream.stream)).all()
-        changes = session.scalars(select(SchemaChange).where(SchemaChange.run_id == run.id)).all()
+        of_this = SchemaChange.source_id == run.source_id, SchemaChange.run_id == run.id
+        changes = session.scalars(select(SchemaChange).where(*of_this).order_by(SchemaChange.id)).all()
+        trigger = session.get(Trigger, run.trigger_id) if run.trigger_id else None
+        again = _repeats(session, run)
         return {
             **as_json(run),
-            "progress": run.progress,
+            "source_name": session.get_one(Source, run.source_id).name,
+            "trigger_name": (trigger.name or trigger.id) if trigger else None,
+            "repeated_by": again.id if again else None,
+            "progress": {name: value for name, value in run.progress.items() if name != "course"},
+            "course": run.progress.get("course") or run.report.get("course", {}),
             "notes": run.report.get("notes", []),
             "streams": [{"stream": line.stream, "status": line.status, **line.result} for line in streams],
             "schema_changes": [

@@ -391,6 +391,7 @@ class Job:
         report.rows_read, report.rows_inserted = counts.rows, counts.inserted
         report.rows_updated, report.rows_deleted = counts.updated, counts.deleted
         report.schema_changes = [asdict(change) for change in counts.changes]
+        report.version = counts.version
         if counts.version is not None:  # a version of new columns alone leaves the bookmark where it was
             held = bookmark(self.path, self.kind, self.fingerprint)
             report.bookmark = shown(self.kind, held) if held else None

@@ -26,6 +26,7 @@ class StreamReport:
     rows_updated    None where nobody compared the rows (full reads)
     bookmark        where the next incremental read begins, ISO; None = it reads in full
     portal_total    the portal's own count, where it told one
+    version         of the table that the run made; None = it made none
     """
 
     name: str
@@ -43,6 +44,7 @@ class StreamReport:
     rests: int = 0
     rest_seconds: float = 0.0
     portal_total: int | None = None
+    version: int | None = None
     filter_ignored: bool = False
     schema_changes: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None

@@ -51,9 +51,12 @@ def share(active: Active | None, stats: Stats) -> float | None:
 
 
 def figures(progress: Progress, now: float) -> dict[str, Any]:
-    """The run as JSON: phase, requests, rows, seconds so far and still, and each stream.
+    """The run as JSON: phase, requests, bytes, rows, seconds so far and still, the portal's limits, and each stream.
 
     now   unix seconds
+
+    `operating` is the fullest gauge of a method, to be compared with `threshold`; requests may be `burst` at once and
+    `drain` a second.
     A stream's state is waiting, reading, resting (`rests_until`, unix seconds), or how it ended.
     """
     report, reader, connection = progress.report, progress.reader, progress.connection
@@ -64,11 +67,29 @@ def figures(progress: Progress, now: float) -> dict[str, Any]:
         "requests": connection.counters.requests if connection is not None else 0,
         "refused": connection.counters.refused if connection is not None else 0,
         "retries": connection.counters.retries if connection is not None else 0,
+        "bytes": connection.counters.bytes if connection is not None else 0,
         "rows": sum(each.rows for each in [*stats.values()]),
+        "portal_seconds": round(sum(each.portal_seconds for each in [*stats.values()]), 1),
+        **_limits(progress, now),
         "seconds": round(time.monotonic() - progress.began, 1),
         "seconds_left": None if left is None else round(left),
         "notes": [*report.notes] if report is not None else [],
         "streams": [_stream(line, stats, progress, now) for line in ([*report.streams] if report is not None else [])],
+    }
+
+
+def _limits(progress: Progress, now: float) -> dict[str, float | None]:
+    """What the portal allows, and how much of it is used up; None as long as it does not tell."""
+    if progress.reader is None or progress.connection is None:
+        return {"operating": None, "threshold": None, "burst": None, "drain": None}
+    plan, gauges = progress.connection.budget.plan, progress.reader.schedule.gauges
+    told = [(one.operating + one.since, one.reset_at) for one in gauges.by_method.values() if one.reset_at is not None]
+    used = [seconds if reset_at > now else 0.0 for seconds, reset_at in told]
+    return {
+        "operating": round(max(used), 1) if used else None,
+        "threshold": gauges.threshold or None,
+        "burst": plan.threshold,
+        "drain": plan.drain,
     }
 
 

@@ -9,10 +9,10 @@ from starlette.exceptions import HTTPException
 from b24lake.errors import B24LakeError, UsageError
 from b24lake.web import monitoring, security
 from b24lake.web.asking import asking
-from b24lake.web.pages import base, sources
+from b24lake.web.pages import base, runs, sources
 from b24lake.web.site import Site
 
-PAGES = (base, sources)
+PAGES = (base, sources, runs)
 
 
 def create_app(site: Site) -> FastAPI:

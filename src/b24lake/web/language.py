@@ -65,6 +65,18 @@ def language(code: str) -> Language:
     return Language(code, found.gettext, found.ngettext)
 
 
+def clock(seconds: float | None) -> str:
+    """A duration as a clock shows it; a dash where there is none.
+
+    >>> clock(5.4), clock(65), clock(3_725)
+    ('0:05', '1:05', '1:02:05')
+    """
+    if seconds is None:
+        return "–"
+    minutes, left = divmod(int(seconds), 60)
+    return f"{minutes}:{left:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{left:02}"
+
+
 def _texts(path: Path) -> gettext.NullTranslations:
     """A catalogue, compiled here: so its readable form is the only one that there is."""
     if not path.exists():

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from b24lake.web import assets
-from b24lake.web.language import LANGUAGES, Language
+from b24lake.web.language import LANGUAGES, Language, clock
 
 TEMPLATES = Path(__file__).parent / "templates"
 ROLES = ("viewer", "editor", "manager")
@@ -59,6 +59,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    made.filters["clock"] = clock
     made.globals.update(asset=assets.url, languages=LANGUAGES)
     return made
 
