@@ -138,7 +138,7 @@ def put(row: SourceStream, stream: Stream, changes: Mapping[str, Any], prefix: s
         elif field == "table":
             row.table_name = checked_name(str(value or usual.table_name))
         elif field in HIDING:
-            setattr(row, HIDING[field], _columns(stream, field, value))
+            setattr(row, HIDING[field], columns(stream, field, value))
         else:
             near = get_close_matches(field, STREAM_FIELDS, n=1, cutoff=0.4)
             raise UsageError(
@@ -152,8 +152,8 @@ def put(row: SourceStream, stream: Stream, changes: Mapping[str, Any], prefix: s
                 raise refuse_needed(field, f"{stream.name}.{name}", stream.name, name)
 
 
-def _columns(stream: Stream, field: str, given: Any) -> list[str]:
-    """Names and globs of columns, each once."""
+def columns(stream: Stream, field: str, given: Any) -> list[str]:
+    """Names and globs of columns, each once. Raises UsageError for what cannot be one."""
     names = given if isinstance(given, list | tuple) else str(given or "").replace(",", " ").split()
     for name in names:
         if not re.fullmatch(r"[^\s,.]+", str(name)):

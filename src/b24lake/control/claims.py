@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from b24lake.control.models import Source
 from b24lake.control.source_settings import lake_of
-from b24lake.errors import UsageError
+from b24lake.errors import B24LakeError, UsageError
 from b24lake.lake import moving
+from b24lake.lake.catalog import table_folders
 from b24lake.lake.place import Place
 from b24lake.lake.table import Owner, inspect, table_path
 from b24lake.sync.home import Home, lock_name
@@ -37,18 +38,91 @@ def tables_of(source: Source, here: Installation) -> dict[str, Place]:
 
 def check_claims(session: Session, source: Source, here: Installation) -> None:
     """Raises UsageError where two streams would write one table, of this source or of another one."""
+    taken = _writers(session, source, here)
+    for stream, path in tables_of(source, here).items():
+        _claim(taken, source, stream, path)
+
+
+def problems(
+    session: Session, source: Source, here: Installation, layer: str, names: Mapping[str, str]
+) -> dict[str, UsageError]:
+    """All that is wrong with names that tables are to have, by stream. Nothing is changed.
+
+    It is what `check_claims`, `check_owners` and the run itself would refuse, one after the other.
+
+    layer   that the tables are to be in
+    names   stream -> name of its table
+    """
+    found: dict[str, UsageError] = {}
+    taken, lake = _writers(session, source, here), lake_of(source, here.lake)
+    there = {path.name.casefold(): path.name for path in table_folders(lake) if path.parent.name == layer}
+    for stream, name in names.items():
+        try:
+            path = table_path(lake, layer, name)
+            _claim(taken, source, stream, path)
+            _refuse_other_case(path, there)
+            inspect(path, owner_of(source, stream))
+        except UsageError as error:
+            found[stream] = error
+    return found
+
+
+def free_prefix(session: Session, source: Source, here: Installation) -> str:
+    """What the tables of a new source may begin with: as usual, or with the source's id where that is in use.
+
+    A prefix is in use where another source has it in the same lake and layer, or tables there of another portal do.
+    """
+    lake = lake_of(source, here.lake)
+    others = session.scalars(select(Source).where(Source.id != source.id, Source.layer == source.layer))
+    used = {one.prefix.casefold() for one in others if lake_of(one, here.lake) == lake}
+    paths = [path for path in table_folders(lake) if path.parent.name == source.layer]
+    own = source.id.replace("-", "_")
+    own = own if own[0].isalpha() else f"portal_{own}"  # SQL wants names that begin with a digit in quotes
+    prefix, number = source.prefix, 1
+    while prefix.casefold() in used or any(_is_foreign(path, prefix, source) for path in paths):
+        prefix = f"{own}_" if number == 1 else f"{own}_{number}_"
+        number += 1
+    return prefix
+
+
+def _is_foreign(path: Place, prefix: str, source: Source) -> bool:
+    """Whether a table with such a name is not this source's."""
+    if not path.name.casefold().startswith(prefix.casefold()):
+        return False
+    try:
+        inspect(path, owner_of(source, path.name[len(prefix) :]))
+    except B24LakeError:
+        return True
+    return False
+
+
+def _writers(session: Session, source: Source, here: Installation) -> dict[Spot, tuple[str, str]]:
+    """Which source and stream writes each table of the other sources."""
     taken: dict[Spot, tuple[str, str]] = {}
     for other in session.scalars(select(Source).where(Source.id != source.id)):
         taken.update({_place(path): (other.id, stream) for stream, path in tables_of(other, here).items()})
-    for stream, path in tables_of(source, here).items():
-        writer = taken.setdefault(_place(path), (source.id, stream))
-        if writer != (source.id, stream):
-            whose = "of this source" if writer[0] == source.id else f"of the source {writer[0]}"
-            raise UsageError(
-                f"The table {shown(path)} has a writer already",
-                why=f"{writer[1]} {whose} goes there; upper and lower case do not tell tables apart",
-                fix=f"give {stream} another table name, or the source another prefix",
-            )
+    return taken
+
+
+def _claim(taken: dict[Spot, tuple[str, str]], source: Source, stream: str, path: Place) -> None:
+    writer = taken.setdefault(_place(path), (source.id, stream))
+    if writer != (source.id, stream):
+        whose = "of this source" if writer[0] == source.id else f"of the source {writer[0]}"
+        raise UsageError(
+            f"The table {shown(path)} has a writer already",
+            why=f"{writer[1]} {whose} goes there; upper and lower case do not tell tables apart",
+            fix=f"give {stream} another table name, or the source another prefix",
+        )
+
+
+def _refuse_other_case(path: Place, there: Mapping[str, str]) -> None:
+    name = there.get(path.name.casefold(), path.name)
+    if name != path.name:
+        raise UsageError(
+            f"The table {shown(path)} cannot be made beside {path.parent.name}.{name}",
+            why="their names differ in case alone, and file systems and SQL engines take them for one",
+            fix=f"use the name {name}, or choose another one",
+        )
 
 
 def _place(path: Place) -> Spot:

@@ -91,6 +91,7 @@ class Source(Base):
     portal     its id, which survives a changed address; "" before the first check
     options    settings of `sources.OPTIONS` that differ from their defaults
     checks     what the last validation found, `checked_at`
+    setup      the steps of a draft's setup that are done (`control.setup`)
     """
 
     __tablename__ = "sources"
@@ -119,6 +120,7 @@ class Source(Base):
     updated_at: Mapped[datetime]
     checked_at: Mapped[datetime | None]
     checks: Mapped[JsonList] = mapped_column(default=list)
+    setup: Mapped[JsonList] = mapped_column(default=list)
     streams: Mapped[list[SourceStream]] = relationship(
         lazy="selectin", cascade="all, delete-orphan", passive_deletes=True, order_by="SourceStream.stream"
     )

@@ -153,10 +153,15 @@ def _runnable(session: Session, source_id: str) -> Source:
     source = session.get(Source, source_id)
     if source is None:
         raise UsageError(f"There is no source {source_id!r}", fix="see `b24lake source list`")
+    runnable(source)
+    return source
+
+
+def runnable(source: Source) -> None:
+    """Raises UsageError for a source that is a draft or stopped."""
     if source.state not in (ACTIVE, PAUSED):
         fix = "b24lake source resume" if source.state == "stopped" else "b24lake source activate"
         raise UsageError(f"The source {source.id} is {source.state}", fix=f"{fix} {source.id}")
-    return source
 
 
 def _chosen(session: Session, source: Source, globs: Sequence[str]) -> list[str]:

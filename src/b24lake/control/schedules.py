@@ -107,7 +107,7 @@ def checked_zone(name: str) -> str:
 def checked_cron(text: str) -> str:
     """A cron line of five fields that is due some time. Raises UsageError that names the wrong field."""
     line = " ".join(str(text).split())
-    fields = line.split(" ")
+    fields = line.split()
     if len(fields) != len(_FIELDS):
         raise UsageError(
             f"The cron line {line!r} has {len(fields)} fields", why=f"it needs {', '.join(_FIELDS)}", fix=_EXAMPLE

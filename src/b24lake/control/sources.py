@@ -401,7 +401,7 @@ def duplicate(session: Session, here: Installation, actor: Actor, source: Source
 
 _COPIED = (
     *(key for key, one in FIELDS.items() if not one.option and key not in {"name", "prefix"}),
-    *("options", "webhook", "webhook_shown", "portal", "portal_address"),
+    *("options", "webhook", "webhook_shown", "portal", "portal_address", "setup"),
 )
 
 

@@ -9,10 +9,20 @@ from starlette.exceptions import HTTPException
 from b24lake.errors import B24LakeError, UsageError
 from b24lake.web import monitoring, security
 from b24lake.web.asking import asking
-from b24lake.web.pages import base, runs, sources
+from b24lake.web.pages import (
+    base,
+    runs,
+    sources,
+    triggers,
+    wizard,
+    wizard_check,
+    wizard_source,
+    wizard_streams,
+    wizard_tables,
+)
 from b24lake.web.site import Site
 
-PAGES = (base, sources, runs)
+PAGES = (base, sources, triggers, wizard, wizard_streams, wizard_tables, wizard_source, wizard_check, runs)
 
 
 def create_app(site: Site) -> FastAPI:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Annotated, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import Depends, HTTPException, Request
@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import FormData, UploadFile
 
 from b24lake.control.audit import Actor
-from b24lake.web import rendering, sessions
+from b24lake.web import rendering, said, sessions
 from b24lake.web.language import chosen, language
 from b24lake.web.rendering import Viewer
 from b24lake.web.security import token_fits
@@ -46,8 +46,13 @@ class Asking:
         return self.request.headers.get("hx-request") == "true"
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """A template as the answer."""
-        return rendering.page(template, self.viewer, values, status=status)
+        """A template as the answer; a whole page also says what a change before it had to say."""
+        told = [] if self.fragment else said.take(self.site, self.request)
+        answer = rendering.page(template, self.viewer, {"said": told, **values}, status=status)
+        answer.headers["Vary"] = "HX-Request"  # a part of a page is no answer to "back"
+        if told:
+            answer.delete_cookie(said.COOKIE)
+        return answer
 
     def say(self, message: str) -> str:
         """A text in the viewer's language. Call it with the text itself: the catalogues are made from these calls."""
@@ -136,8 +141,13 @@ def may(role: str) -> Any:
     return Depends(check)
 
 
-def seen_after(asked: Asking, address: str) -> Response:
-    """Where to go on after a change: the browser loads `address`, by htmx or by itself."""
-    if asked.fragment:
-        return Response(status_code=204, headers={"HX-Redirect": address})
-    return RedirectResponse(address, status_code=303)
+def seen_after(asked: Asking, address: str, *texts: str) -> Response:
+    """Where to go on after a change: the browser loads `address`, by htmx or by itself, and is told these texts."""
+    response = (
+        Response(status_code=204, headers={"HX-Redirect": quote(address, safe="/?#&=%:,;@+")})
+        if asked.fragment
+        else RedirectResponse(address, status_code=303)
+    )
+    if texts:
+        said.send(asked.site, texts, asked.request, response)
+    return response

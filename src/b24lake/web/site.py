@@ -11,6 +11,7 @@ from b24lake.control.claims import Installation
 from b24lake.control.database import Database
 from b24lake.control.moments import Clock
 from b24lake.control.secrets import Keyring
+from b24lake.web.jobs import Jobs
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Site:
     login     whether people log in; without it whoever reaches the loopback is a manager
     who       what the audit trail calls people without login
     private   whether webhooks may lead to private networks and use plain http
+    jobs      what is done in the background for pages
     """
 
     database: Database
@@ -34,6 +36,7 @@ class Site:
     login: bool = False
     who: str = ""
     private: bool = False
+    jobs: Jobs = field(default_factory=Jobs, repr=False)
 
     @cached_property
     def secret(self) -> bytes:
