@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,11 +12,8 @@ from b24lake.cli import common
 from b24lake.cli.common import HomeDir, Json, LakeDir
 from b24lake.cli.history import sql_name
 from b24lake.cli.tables import TableName
-from b24lake.errors import UsageError
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable
-
     from b24lake.lake.place import Place
     from b24lake.lake.table import Bookmark
 
@@ -41,44 +39,22 @@ def show(table: TableName, lake: LakeDir = None, home: HomeDir = None, json: Jso
 @_app.command("set")
 def set_(table: TableName, where: Where, lake: LakeDir = None, home: HomeDir = None, json: Json = False) -> None:
     """Have the next incremental read begin at this time or id."""
-    from b24lake.lake import bookmarks, catalog
-
-    path = catalog.find(common.lake(lake, home), table)
-    with common.table_lock(path, home) as run_id:
-        state = catalog.opened(path)
-        wanted = bookmarks.moved(_held(path, state), where, datetime.now(UTC))
-        bookmarks.write(path, state, wanted, run_id)
-    _tell(path, wanted, json=json)
+    _put(table, where, lake, home, json=json)
 
 
 @_app.command()
 def reset(table: TableName, lake: LakeDir = None, home: HomeDir = None, json: Json = False) -> None:
     """Have the next run read everything."""
-    from dataclasses import replace
+    _put(table, None, lake, home, json=json)
 
+
+def _put(table: str, where: str | None, lake: str | None, home: Path | None, *, json: bool) -> None:
     from b24lake.lake import bookmarks, catalog
 
     path = catalog.find(common.lake(lake, home), table)
     with common.table_lock(path, home) as run_id:
-        state = catalog.opened(path)
-        wanted = replace(_held(path, state), value=0)
-        bookmarks.write(path, state, wanted, run_id)
+        wanted = bookmarks.put(path, catalog.opened(path), where, datetime.now(UTC), run_id)
     _tell(path, wanted, json=json)
-
-
-def _held(path: Place, table: DeltaTable) -> Bookmark:
-    from b24lake.lake.bookmarks import held
-    from b24lake.lake.table import our_owner
-
-    our_owner(path, table)
-    found = held(path, table)
-    if found is None:
-        raise UsageError(
-            f"{sql_name(path)} has no bookmark",
-            why="its stream is always read in full",
-            fix="streams with a replication key have one: see `b24lake streams`",
-        )
-    return found
 
 
 def _tell(path: Place, bookmark: Bookmark | None, *, json: bool) -> None:

@@ -16,9 +16,9 @@ from b24lake.cli.run import add_to_sources
 from b24lake.errors import UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+    from datetime import datetime
 
-    from b24lake.control.models import Source
+    from b24lake.control.health import Looked
 
 app = typer.Typer(help="Sources: a portal, its webhook, its streams and their tables.", no_args_is_help=True)
 
@@ -78,12 +78,12 @@ def add(
 @app.command("list", help="List the sources, with their health.")
 def list_(database: DatabaseAddress = None, home: HomeDir = None, json: Json = False) -> None:
     """List the sources."""
-    from b24lake.control.health import healths
+    from b24lake.control.health import looked
 
     with opened(database, home) as control:
         now = control.clock()
         with control.database.reading() as session:
-            found = [_line(session, source, health, now) for source, health in healths(session, now)]
+            found = [_line(one, now) for one in looked(session, now)]
     if json:
         common.print_json({"sources": found})
         return
@@ -100,10 +100,10 @@ def list_(database: DatabaseAddress = None, home: HomeDir = None, json: Json = F
     common.console().print(table)
 
 
-def _line(session: Session, source: Source, health: Any, now: Any) -> dict[str, Any]:
+def _line(one: Looked, now: datetime) -> dict[str, Any]:
     from b24lake.control import choices, triggers
 
-    times = [each for one in triggers.listed(session, source.id) for each in triggers.following(one, now, 1)]
+    source, health = one.source, one.health
     return {
         "id": source.id,
         "name": source.name,
@@ -114,7 +114,7 @@ def _line(session: Session, source: Source, health: Any, now: Any) -> dict[str, 
         "last_state": health.last_state,
         "last_ended_at": health.last_ended_at,
         "fresh_at": health.fresh_at,
-        "next_at": min(times, default=None) if source.state == "active" else None,
+        "next_at": triggers.next_run(source, one.triggers, now),
         "description": source.description,
     }
 

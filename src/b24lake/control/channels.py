@@ -110,10 +110,11 @@ def listed(database: Database) -> list[dict[str, Any]]:
     ]
 
 
-def sent(database: Database, *, limit: int = 50) -> list[dict[str, Any]]:
-    """The newest alerts first, and what became of each."""
+def sent(database: Database, *, limit: int = 50, source_id: str = "") -> list[dict[str, Any]]:
+    """The newest alerts first, and what became of each; `source_id` "" = about all sources."""
+    query = select(Alert).order_by(Alert.id.desc()).limit(limit)
     with database.reading() as session:
-        alerts = session.scalars(select(Alert).order_by(Alert.id.desc()).limit(limit)).all()
+        alerts = session.scalars(query.where(Alert.source_id == source_id) if source_id else query).all()
     return [
         {
             "id": alert.id,

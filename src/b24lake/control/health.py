@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import Session, load_only
+from sqlalchemy.orm import Session
 
-from b24lake.control.models import Run, Source, Trigger
-from b24lake.control.runs import repeats_part
+from b24lake.control import recent
+from b24lake.control.models import Source, Trigger
+from b24lake.control.recent import Recent
 
-_COLUMNS = Run.state, Run.streams, Run.queued_at, Run.started_at, Run.ended_at, Run.attempt, Run.retry_of
-NEWEST = 10  # runs of a source that are looked at, besides its last success
 GRACE = timedelta(minutes=30)  # how long a scheduled run may take before its source is late, unless it says otherwise
 
 
@@ -95,29 +94,44 @@ def counts(trigger: Trigger) -> bool:
 # --- from the database ------------------------------------------------------------------------------------------------
 
 
+class Looked(NamedTuple):
+    """A source, how it is, and what tells it.
+
+    runs      its newest ones, newest first
+    success   the last one that read all of it; None = there is none
+    """
+
+    source: Source
+    health: Health
+    triggers: Sequence[Trigger]
+    runs: Sequence[Recent]
+    success: Recent | None
+
+
 def healths(session: Session, now: datetime, *which: ColumnElement[bool]) -> Iterator[tuple[Source, Health]]:
     """Each source, by id, and its health; `which` are conditions on sources."""
+    return ((one.source, one.health) for one in looked(session, now, *which))
+
+
+def looked(session: Session, now: datetime, *which: ColumnElement[bool], options: Sequence[Any] = ()) -> list[Looked]:
+    """Each source, by id, with all that tells how it is: in as many queries for many sources as for one.
+
+    options   how SQLAlchemy loads the sources
+    """
     triggers: dict[str, list[Trigger]] = {}
-    for trigger in session.scalars(select(Trigger)):
+    for trigger in session.scalars(select(Trigger).join(Source).where(*which).order_by(Trigger.id)):
         triggers.setdefault(trigger.source_id, []).append(trigger)
-    for source in session.scalars(select(Source).where(*which).order_by(Source.id)).all():
-        yield source, health(source, triggers.get(source.id, []), judged(session, source.id), now)
+    runs, successes = recent.newest(session, *which), recent.last_successes(session, *which)
+    fresh = recent.began(session, successes.values())
+    found = []
+    for source in session.scalars(select(Source).where(*which).options(*options).order_by(Source.id)):
+        its, success, own = runs.get(source.id, []), successes.get(source.id), triggers.get(source.id, [])
+        judged = [_ran(run, fresh) for run in its]
+        if success is not None and success not in its:
+            judged.append(_ran(success, fresh))
+        found.append(Looked(source, health(source, own, judged, now), own, its, success))
+    return found
 
 
-def judged(session: Session, source_id: str) -> list[Ran]:
-    """The runs that tell how a source is, newest first: the newest ones, and the last success."""
-    query = select(Run).where(Run.source_id == source_id).order_by(Run.queued_at.desc(), Run.id.desc())
-    query = query.options(load_only(*_COLUMNS))
-    newest = [_ran(session, run) for run in session.scalars(query.limit(NEWEST)).all()]
-    if any(run.whole and run.state == "success" for run in newest):
-        return newest
-    earlier = session.scalars(query.where(Run.state == "success").limit(10 * NEWEST)).all()
-    return newest + [_ran(session, run) for run in earlier if not run.streams][:1]
-
-
-def _ran(session: Session, run: Run) -> Ran:
-    """What counts of a run. The retry of a partial run reads only what failed: the rest is as old as that run."""
-    began, before = run.started_at, repeats_part(session, run)
-    while before is not None:
-        began, before = before.started_at, repeats_part(session, before)
-    return Ran(run.state, not run.streams, run.queued_at, began, run.ended_at)
+def _ran(run: Recent, fresh: Mapping[str, datetime | None]) -> Ran:
+    return Ran(run.state, run.whole, run.queued_at, fresh.get(run.id, run.started_at), run.ended_at)

@@ -9,6 +9,8 @@ from collections.abc import Collection
 from b24lake.errors import UsageError
 
 LONGEST = 48
+RESERVED = frozenset({"new"})
+"""What the addresses of the screens need for themselves: /sources/new."""
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CYRILLIC = (
     "а a, б b, в v, г g, д d, е e, ё e, ж zh, з z, и i, й y, к k, л l, м m, н n, о o, п p, р r, с s, т t, у u, ф f, "
@@ -38,7 +40,7 @@ def free_slug(name: str, taken: Collection[str]) -> str:
     """
     first, number = slug(name), 1
     found = first
-    while found in taken:
+    while found in taken or found in RESERVED:
         number += 1
         tail = f"-{number}"
         found = first[: LONGEST - len(tail)].rstrip("-") + tail
@@ -53,4 +55,6 @@ def checked_slug(text: str, what: str = "id") -> str:
             why=f"one has 1 to {LONGEST} small letters (a-z) and digits, with single hyphens between them",
             fix=f"take {slug(text)!r}",
         )
+    if text in RESERVED:
+        raise UsageError(f"{text!r} cannot be an {what}", why="the screens need that word", fix="take another one")
     return text

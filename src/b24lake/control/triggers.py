@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
@@ -116,6 +116,18 @@ def following(trigger: Trigger, after: datetime, count: int = 5) -> list[datetim
     if trigger.kind != SCHEDULE or not trigger.enabled:
         return []
     return next_times(schedule(trigger.spec), after, count)
+
+
+def next_run(source: Source, triggers: Iterable[Trigger], now: datetime) -> datetime | None:
+    """When a source runs next by itself, in UTC; None where no schedule says so."""
+    if source.state != "active":
+        return None
+    own = [one for one in triggers if one.enabled and one.kind == SCHEDULE]
+    # What the scheduler wrote down is right; where it has not looked yet, the schedule itself is asked.
+    known = (
+        one.next_at if one.next_at and one.next_at > now else next(iter(following(one, now, 1)), None) for one in own
+    )
+    return min((at for at in known if at is not None), default=None)
 
 
 def document(trigger: Trigger, after: datetime, count: int = 5) -> dict[str, Any]:

@@ -37,6 +37,30 @@ def held(path: Place, table: DeltaTable, names: Iterable[str] | None = None) -> 
         return max(found, key=lambda each: each.value, default=None)
 
 
+def known(path: Place, table: DeltaTable) -> Bookmark:
+    """The bookmark that holds. Raises UsageError where the table has none, or is not ours."""
+    our_owner(path, table)
+    found = held(path, table)
+    if found is None:
+        raise UsageError(
+            f"{path.parent.name}.{path.name} has no bookmark",
+            why="its stream is always read in full",
+            fix="streams with a replication key have one: see `b24lake streams`",
+        )
+    return found
+
+
+def put(path: Place, table: DeltaTable, where: str | None, now: datetime, run_id: str) -> Bookmark:
+    """Have the next read begin at this time or id, or, for None, read everything. The caller holds the table's lock.
+
+    Raises UsageError as `known` and `moved`.
+    """
+    bookmark = known(path, table)
+    wanted = replace(bookmark, value=0) if where is None else moved(bookmark, where, now)
+    write(path, table, wanted, run_id)
+    return wanted
+
+
 def moved(bookmark: Bookmark, wanted: str, now: datetime) -> Bookmark:
     """The bookmark at another place: a time or an id, as people write them.
 

@@ -12,6 +12,11 @@ from b24lake.web.asking import asking
 from b24lake.web.pages import (
     base,
     runs,
+    source,
+    source_alerts,
+    source_settings,
+    source_state,
+    source_triggers,
     sources,
     triggers,
     wizard,
@@ -22,7 +27,10 @@ from b24lake.web.pages import (
 )
 from b24lake.web.site import Site
 
-PAGES = (base, sources, triggers, wizard, wizard_streams, wizard_tables, wizard_source, wizard_check, runs)
+WIZARD = (wizard, wizard_streams, wizard_tables, wizard_source, wizard_check)
+SOURCE = (source_state, source_triggers, source_settings, source_alerts, source)
+PAGES = (base, triggers, *WIZARD, sources, *SOURCE, runs)
+"""In this order: the pages of one source come last, since their addresses begin with any word."""
 
 
 def create_app(site: Site) -> FastAPI:
