@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from b24lake.web.endpoint import Endpoint
 
 from b24lake.control import metrics
 from b24lake.control.health import Ran, due_without_success, health
 from b24lake.control.models import Source, Trigger
 from b24lake.control.telling import Line, news
-from b24lake.errors import UsageError
 from service import Service, failing
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -125,22 +120,6 @@ def test_the_metrics_are_counted_from_the_runs(service: Service) -> None:
     }
     assert found['b24lake_run_duration_seconds_sum{source="a"}'] == pytest.approx(3, abs=0.01)
     assert found['b24lake_source_age_seconds{source="a"}'] > 0
-
-
-def test_the_port_answers_metrics_and_health_and_nothing_else(small: Service) -> None:
-    endpoint = Endpoint(small.database, small.clock, "127.0.0.1", 0)
-    try:
-        with urllib.request.urlopen(f"{endpoint.address}/metrics") as answer:
-            assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-            assert "b24lake_info" in answer.read().decode()
-        with urllib.request.urlopen(f"{endpoint.address}/healthz") as answer:
-            assert json.load(answer) == {"status": "ok", "workers": 0, "last_heartbeat_seconds": None, "queued": 0}
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{endpoint.address}/admin")
-        with pytest.raises(UsageError, match="cannot be used"):
-            Endpoint(small.database, small.clock, "127.0.0.1", int(endpoint.address.rpartition(":")[2]))
-    finally:
-        endpoint.close()
 
 
 # --- what a run tells -------------------------------------------------------------------------------------------------

@@ -14,7 +14,9 @@ import pytest
 from playwright.sync_api import Page
 from web_site import Web
 
+from b24lake.errors import UsageError
 from b24lake.web.assets import STATIC
+from b24lake.web.server import Server
 from running import command
 
 VENDOR = STATIC / "vendor"
@@ -83,6 +85,15 @@ def test_the_first_visit_shows_the_page_and_asks_nobody_else(page: Page, web: We
     assert page.get_by_role("link", name="Add source").first.is_visible()
     assert all(url.startswith(web.address) for url in asked)
     assert page.evaluate("document.cookie") == "zone=America%2FSao_Paulo"
+
+
+def test_the_port_answers_metrics_and_health(web: Web) -> None:
+    answer = web.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "b24lake_info" in answer.text
+    assert web.get("/healthz").json() == {"status": "ok", "workers": 0, "last_heartbeat_seconds": None, "queued": 0}
+    with pytest.raises(UsageError, match="cannot be used"):
+        Server(web.site, "127.0.0.1", int(web.address.rpartition(":")[2]))
 
 
 def test_the_demo_goes_on_with_the_web_app(tmp_path: Path) -> None:
