@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext
 from web_site import Web
 
 from b24lake.control import runs, triggers
@@ -50,8 +50,8 @@ def filled(web: Web, worker: Worker, serve: Callable[..., Server]) -> str:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_no_page_has_a_serious_finding(web: Web, filled: str, page: Page, look: str) -> None:
-    scheme, width = LOOKS[look]
+def test_no_page_has_a_serious_finding(web: Web, filled: str, context: BrowserContext, look: str) -> None:
+    page, (scheme, width) = context.new_page(), LOOKS[look]
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
     found = {}

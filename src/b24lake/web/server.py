@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import ExitStack
 
 import uvicorn
 
@@ -42,15 +43,17 @@ class Server:
 
 def _listening(host: str, port: int) -> socket.socket:
     """The socket, open before anything else is ready: whoever comes early waits and is served."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # Only where the protocol is named does asyncio send at once (TCP_NODELAY); else each answer waits some 40 ms.
-        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-        made.listen(128)
-    except OSError as error:
-        raise UsageError(
-            f"Port {port} of {host} cannot be used", why=error.strerror or "", fix="choose another --port"
-        ) from None
-    return made
+    with ExitStack() as undone:
+        try:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            # Only where the protocol is named does asyncio send at once (TCP_NODELAY); else each answer waits some 40 ms.
+            made = undone.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind((host, port))
+            made.listen(128)
+        except OSError as error:
+            raise UsageError(
+                f"Port {port} of {host} cannot be used", why=error.strerror or "", fix="choose another --port"
+            ) from None
+        undone.pop_all()
+        return made
