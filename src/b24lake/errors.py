@@ -2,6 +2,8 @@
 
 B24LakeError
     UsageError       a person typed or configured something wrong: nothing was done (exit code 2)
+        NotFoundError    ... what was named does not exist
+        ConflictError    ... somebody else changed it meanwhile, or it was asked for in another way before
     StopError        nothing can go on: wrong webhook, no tariff, portal gone, lake unwritable
     StreamError      this stream cannot be read or written; the others go on
         LockedError      ... because the webhook or its owner may not (scope, rights, plan)
@@ -39,6 +41,14 @@ class B24LakeError(Exception):
 
 class UsageError(B24LakeError):
     """Wrong input; nothing was read and nothing written."""
+
+
+class NotFoundError(UsageError):
+    """What was named does not exist."""
+
+
+class ConflictError(UsageError):
+    """What is asked for rests on something that is no longer so; nothing was changed."""
 
 
 class StopError(B24LakeError):

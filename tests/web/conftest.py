@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Web]]:
         database = open_database(None, home)
         stack.callback(database.close)
 
-        def start(**how: Any) -> Web:
+        def start(*, proxies: Sequence[str] = (), **how: Any) -> Web:
             here = Installation(home, tmp_path / "lake")
             known = {"clock": now, "random": secrets.token_bytes, "who": "ann", "private": True, **how}
             site = Site(database, open_keyring(database, home, {}), here, **known)
-            server = Server(site, "127.0.0.1", 0)
+            server = Server(site, "127.0.0.1", 0, proxies=proxies)
             stack.callback(server.close)
             client = httpx.Client(base_url=server.address, timeout=30)
             stack.callback(client.close)
@@ -54,6 +54,18 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Web]]:
 def web(start: Callable[..., Web]) -> Web:
     """The app, without login."""
     return start()
+
+
+@pytest.fixture
+def visit() -> Iterator[Callable[[Web], Web]]:
+    """Come to an app with another browser."""
+    with ExitStack() as stack:
+
+        def visit(web: Web) -> Web:
+            client = stack.enter_context(httpx.Client(base_url=web.address, timeout=30))
+            return Web(web.site, web.address, client)
+
+        yield visit
 
 
 @pytest.fixture

@@ -34,7 +34,9 @@ from b24lake.cli import (
     sync,
     table,
     tables,
+    token,
     trigger,
+    user,
 )
 from b24lake.cli.common import CANCELED_CODE, fail, print_json
 from b24lake.errors import B24LakeError
@@ -68,6 +70,8 @@ _COMMANDS = (
     alert,
     config,
     key,
+    user,
+    token,
     sandbox,
     demo,
 )

@@ -33,7 +33,29 @@ def register(app: typer.Typer) -> None:
 def serve(
     runs: Runs = 4,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.")] = 8025,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.", min=0, max=65535)] = 8025,
+    login: Annotated[
+        bool, typer.Option("--login", help="Have people log in on this machine's own address, too.")
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name that the app may be called by; several times. Needs a login.", show_default=False),
+    ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address of a proxy whose X-Forwarded-For and -Proto are believed; several times. Needs a login.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_private: Annotated[
+        bool,
+        typer.Option(
+            "--allow-private",
+            help="Let webhooks lead into private networks, and use plain http.",
+            envvar="B24LAKE_ALLOW_PRIVATE",
+        ),
+    ] = False,
     database: DatabaseAddress = None,
     lake: LakeDir = None,
     home: HomeDir = None,
@@ -42,14 +64,29 @@ def serve(
     """Web app, scheduler and worker in one process."""
     from b24lake.control.claims import Installation
     from b24lake.control.scheduler import Scheduler
+    from b24lake.web.reach import reach, require_a_manager
     from b24lake.web.server import Server
     from b24lake.web.site import Site
 
     with opened(database, home) as control, ExitStack() as stack:
+        reached = reach(host, login=login, names=allow_host or (), proxies=proxy or ())
+        if reached.login:
+            require_a_manager(control.database, reached)
+        if reached.in_clear:
+            sys.stderr.write("Passwords and tokens travel in clear: put a proxy with TLS in front (docs/security.md)\n")
         stopped, where = stopped_by_signal(), common.lake(lake, home)
-        here = Installation(control.home, where)
-        site = Site(control.database, control.keyring, here, control.clock, secrets.token_bytes, who=control.who)
-        server = Server(site, host, port)
+        site = Site(
+            control.database,
+            control.keyring,
+            Installation(control.home, where),
+            control.clock,
+            secrets.token_bytes,
+            hosts=reached.hosts,
+            login=reached.login,
+            who=control.who,
+            private=allow_private,
+        )
+        server = Server(site, host, port, proxies=reached.proxies)
         stack.callback(server.close)
         scheduler = Scheduler(control.database, control.keyring, control.clock)
         stack.callback(scheduler.stop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,11 +14,6 @@ from b24lake.cli.common import AllowHttp, HomeDir, Json, LakeDir, Url, WebhookFi
 from b24lake.cli.control import Control, DatabaseAddress, MoveTables, acting, installation, local, opened
 from b24lake.cli.run import add_to_sources
 from b24lake.errors import UsageError
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from b24lake.control.health import Looked
 
 app = typer.Typer(help="Sources: a portal, its webhook, its streams and their tables.", no_args_is_help=True)
 
@@ -78,12 +73,10 @@ def add(
 @app.command("list", help="List the sources, with their health.")
 def list_(database: DatabaseAddress = None, home: HomeDir = None, json: Json = False) -> None:
     """List the sources."""
-    from b24lake.control.health import looked
+    from b24lake.control import summaries
 
-    with opened(database, home) as control:
-        now = control.clock()
-        with control.database.reading() as session:
-            found = [_line(one, now) for one in looked(session, now)]
+    with opened(database, home) as control, control.database.reading() as session:
+        found = summaries.sources(session, control.clock())
     if json:
         common.print_json({"sources": found})
         return
@@ -98,25 +91,6 @@ def list_(database: DatabaseAddress = None, home: HomeDir = None, json: Json = F
         times = [local(line[key]) for key in ("fresh_at", "next_at")]
         table.add_row(line["id"], line["name"], badge, line["portal"], str(line["streams"]), *times)
     common.console().print(table)
-
-
-def _line(one: Looked, now: datetime) -> dict[str, Any]:
-    from b24lake.control import choices, triggers
-
-    source, health = one.source, one.health
-    return {
-        "id": source.id,
-        "name": source.name,
-        "state": source.state,
-        "health": health.badge,
-        "portal": source.portal_address,
-        "streams": len(choices.selected(source.streams)),
-        "last_state": health.last_state,
-        "last_ended_at": health.last_ended_at,
-        "fresh_at": health.fresh_at,
-        "next_at": triggers.next_run(source, one.triggers, now),
-        "description": source.description,
-    }
 
 
 @app.command(help="Show a source: settings, streams, tables, triggers, last checks.")

@@ -27,9 +27,10 @@ class Actor:
         session.add(Audit(at=self.at, who=self.who, action=action, object=thing, detail=dict(detail or {})))
 
 
-def entries(database: Database, thing: str = "", *, limit: int = 50) -> list[Audit]:
-    """The newest entries first; `thing` "" = about everything."""
+def entries(database: Database, thing: str = "", *, limit: int = 50, before: int | None = None) -> list[Audit]:
+    """The newest entries first; `thing` "" = about everything; `before` = older than the one of this id."""
     query = select(Audit).order_by(Audit.id.desc()).limit(limit)
+    query = query.where(Audit.id < before) if before is not None else query
     with database.reading() as session:
         return list(session.scalars(query.where(Audit.object == thing) if thing else query))
 

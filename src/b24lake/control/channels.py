@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from b24lake.control.alerts import KINDS, TEST
 from b24lake.control.database import Database
 from b24lake.control.models import Alert, Channel
 from b24lake.control.secrets import Keyring, is_sealed
-from b24lake.errors import UsageError
+from b24lake.errors import ConflictError, NotFoundError, UsageError
 
 WEBHOOK, SMTP = "webhook", "smtp"
 TLS = ("starttls", "ssl", "none")
@@ -55,7 +55,8 @@ def smtp_address(
 def add(database: Database, keyring: Keyring, name: str, address: Address, *, events: Sequence[str] = ()) -> None:
     """A new channel; events () = all. Raises UsageError for a bad name or event, and where there is one already."""
     with database.writing() as session:
-        _require(session.get(Channel, name) is None, f"There is a channel {name!r}", "choose another name")
+        if session.get(Channel, name) is not None:
+            raise ConflictError(f"There is a channel {name!r}", fix="choose another name")
         put(session, keyring, name, address, events=events)
 
 
@@ -90,7 +91,7 @@ def ask_for_test(database: Database, name: str, now: datetime) -> int:
 def _found(session: Session, name: str) -> Channel:
     channel = session.get(Channel, name)
     if channel is None:
-        raise UsageError(f"There is no channel {name!r}", fix="see `b24lake alert channel list`")
+        raise NotFoundError(f"There is no channel {name!r}", fix="see `b24lake alert channel list`")
     return channel
 
 
@@ -110,11 +111,19 @@ def listed(database: Database) -> list[dict[str, Any]]:
     ]
 
 
-def sent(database: Database, *, limit: int = 50, source_id: str = "") -> list[dict[str, Any]]:
-    """The newest alerts first, and what became of each; `source_id` "" = about all sources."""
+def sent(
+    database: Database, *, limit: int = 50, before: int | None = None, among: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """The newest alerts first, and what became of each.
+
+    before   older than the one of this id
+    among    ids of the only sources that count; None = all
+    """
     query = select(Alert).order_by(Alert.id.desc()).limit(limit)
+    query = query.where(Alert.id < before) if before is not None else query
+    query = query.where(Alert.source_id.in_(among)) if among is not None else query
     with database.reading() as session:
-        alerts = session.scalars(query.where(Alert.source_id == source_id) if source_id else query).all()
+        alerts = session.scalars(query).all()
     return [
         {
             "id": alert.id,

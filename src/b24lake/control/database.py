@@ -14,6 +14,7 @@ from b24lake.control.migrating import migrate
 from b24lake.sync.home import Home
 
 _CONFIGURATION = 0x62323463  # of PostgreSQL's advisory locks, ours
+LOGINS = 0x6232346C
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,13 @@ class Database:
         self.engine.dispose()
 
 
-def take_turns(session: Session) -> None:
-    """Let one transaction at a time change the configuration, so that two changes that fit alone fit together."""
+def take_turns(session: Session, lock: int = _CONFIGURATION) -> None:
+    """Let one transaction at a time change the configuration, so that two changes that fit alone fit together.
+
+    lock   another one, for another thing that is changed by one transaction at a time
+    """
     if session.get_bind().dialect.name == "postgresql":  # on SQLite there is one writer anyway
-        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CONFIGURATION})
+        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
 
 
 def open_database(address: str | None, home: Home) -> Database:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select
@@ -110,6 +111,13 @@ def from_level(level: str) -> Sequence[str]:
     if level not in LEVELS:
         raise UsageError(f"There is no level {level!r}", fix=f"choose of {', '.join(LEVELS)}")
     return LEVELS[LEVELS.index(level) :]
+
+
+def page(
+    database: Database, run_id: str, *, level: str = INFO, after: int = 0, limit: int = _PAGE
+) -> list[dict[str, Any]]:
+    """At most `limit` lines, as `read`."""
+    return list(islice(read(database, run_id, level=level, after=after), limit))
 
 
 def prune(session: Session, now: datetime) -> None:

@@ -332,3 +332,72 @@ class Audit(Base):
     action: Mapped[str]
     object: Mapped[str]
     detail: Mapped[JsonMap] = mapped_column(default=dict)
+
+
+class RunRequest(Base):
+    """A run that was asked for under a key, so that asking again gives the same run; `asked` tells for what."""
+
+    __tablename__ = "run_requests"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    asked: Mapped[str]
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Account(Base):
+    """Somebody who logs in.
+
+    password   its argon2 hash
+    stamp      another one with every change of password or role: sessions that have an older one are over
+    """
+
+    __tablename__ = "accounts"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    role: Mapped[str]
+    password: Mapped[str]
+    stamp: Mapped[str]
+    created_at: Mapped[datetime]
+    last_login_at: Mapped[datetime | None]
+
+
+class Token(Base):
+    """What a program shows instead of logging in; kept is its hash alone.
+
+    account   whose: it may do no more than they may; None = the installation's own
+    sources   what it is limited to, by id; [] = all
+    """
+
+    __tablename__ = "tokens"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    hash: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    account: Mapped[str | None] = mapped_column(ForeignKey("accounts.name", ondelete="CASCADE"), index=True)
+    scopes: Mapped[JsonList]
+    sources: Mapped[JsonList] = mapped_column(default=list)
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    expires_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+
+
+class LoginAttempt(Base):
+    """An attempt to log in that has not succeeded, once for its account and once for its address (`subject`)."""
+
+    __tablename__ = "login_attempts"
+    __table_args__ = (Index("ix_login_attempts_subject_at", "subject", "at"),)
+
+    id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
+    subject: Mapped[str]
+    at: Mapped[datetime]
+
+
+class EndedSession(Base):
+    """A session that was logged out before its time; its cookie is worth nothing."""
+
+    __tablename__ = "ended_sessions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)

@@ -8,19 +8,31 @@ pending_events -> queued -> running -> success | partial | failed
 from __future__ import annotations
 
 import fnmatch
+import hashlib
+import json
 import secrets
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, delete, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer
 
 from b24lake.control import logs
 from b24lake.control.database import Database
-from b24lake.control.models import Run, RunStream, SchemaChange, Source, SourceStream, Trigger, TriggerArrival
+from b24lake.control.models import (
+    Run,
+    RunRequest,
+    RunStream,
+    SchemaChange,
+    Source,
+    SourceStream,
+    Trigger,
+    TriggerArrival,
+)
 from b24lake.control.telling import INFO, Line
-from b24lake.errors import UsageError
+from b24lake.errors import ConflictError, NotFoundError, UsageError
 
 PENDING, QUEUED, RUNNING, CANCELLING = "pending_events", "queued", "running", "cancelling"
 SUCCESS, PARTIAL, FAILED, CANCELED = "success", "partial", "failed", "canceled"
@@ -29,6 +41,7 @@ AT_WORK = (RUNNING, CANCELLING)
 ENDED = (SUCCESS, PARTIAL, FAILED, CANCELED)
 STATES = (*WAITING, *AT_WORK, *ENDED)
 ACTIVE, PAUSED = "active", "paused"
+_REMEMBERED = timedelta(days=1)  # that a run was asked for under a key
 MANUAL, RETRY, SCHEDULE, EVENT, FULL_SYNC = "manual", "retry", "schedule", "event", "full_sync"
 
 
@@ -53,20 +66,51 @@ def request(
     full: bool = False,
     streams: Sequence[str] = (),
     requested_by: str = "",
+    key: str = "",
 ) -> str:
     """Ask for a run of a source by hand. Returns the run's id.
 
     streams   names or globs among the selected ones; () = all
+    key       of whoever asks: the same run for a day, however often it is asked for; "" = a new one each time
 
-    Raises UsageError for a source that is unknown, a draft or stopped, and for streams that it does not read.
+    Raises UsageError for a source that is unknown, a draft or stopped, and for streams that it does not read;
+    ConflictError where something else was asked for under the same key.
     """
-    with database.writing() as session:
-        source = _runnable(session, source_id)
-        names = _chosen(session, source, streams)
-        run = add(session, source, now, cause=MANUAL, full=full, streams=names, requested_by=requested_by)
-        session.flush()
-        logs.add(session, run.id, now, [Line(INFO, "queued", data={"by": requested_by} if requested_by else {})])
-        return run.id
+    asked = json.dumps([source_id, full, sorted(streams)])
+    known = hashlib.sha256(json.dumps([requested_by, key]).encode()).hexdigest() if key else ""
+
+    def ask() -> str:
+        with database.writing() as session:
+            before = _asked_before(session, known, asked, now) if key else None
+            if before is not None:
+                return before
+            source = _runnable(session, source_id)
+            names = _chosen(session, source, streams)
+            run = add(session, source, now, cause=MANUAL, full=full, streams=names, requested_by=requested_by)
+            session.flush()
+            if key:
+                session.add(RunRequest(key=known, run_id=run.id, asked=asked, at=now))
+            logs.add(session, run.id, now, [Line(INFO, "queued", data={"by": requested_by} if requested_by else {})])
+            return run.id
+
+    try:
+        return ask()
+    except IntegrityError:  # somebody asked under the same key in the same moment
+        return ask()
+
+
+def _asked_before(session: Session, key: str, asked: str, now: datetime) -> str | None:
+    """The run that was asked for under a key."""
+    session.execute(delete(RunRequest).where(RunRequest.at < now - _REMEMBERED))
+    before = session.get(RunRequest, key)
+    if before is not None and before.asked != asked:
+        raise ConflictError(
+            "Another run was asked for under the same key",
+            why=f"it is {before.run_id}",
+            fix="take a new key for each run that you want",
+            code="key_used_before",
+        )
+    return before.run_id if before else None
 
 
 def retry(database: Database, run_id: str, now: datetime, *, requested_by: str = "") -> str:
@@ -144,15 +188,16 @@ def found(session: Session, run_id: str, *, lock: bool = False) -> Run:
     query = select(Run).where(Run.id.startswith(run_id, autoescape=True)).limit(2)
     runs = session.scalars(query.with_for_update() if lock else query).all()
     if len(runs) != 1 or not run_id:
-        what = f"There is no run {run_id!r}" if not runs else f"More than one run begins with {run_id!r}"
-        raise UsageError(what, fix="see `b24lake run list`")
+        if runs and run_id:
+            raise UsageError(f"More than one run begins with {run_id!r}", fix="see `b24lake run list`")
+        raise NotFoundError(f"There is no run {run_id!r}", fix="see `b24lake run list`")
     return runs[0]
 
 
 def _runnable(session: Session, source_id: str) -> Source:
     source = session.get(Source, source_id)
     if source is None:
-        raise UsageError(f"There is no source {source_id!r}", fix="see `b24lake source list`")
+        raise NotFoundError(f"There is no source {source_id!r}", fix="see `b24lake source list`")
     runnable(source)
     return source
 
@@ -185,10 +230,12 @@ def listed(
     source_id: str | None = None,
     states: Sequence[str] = (),
     limit: int = 50,
+    among: Collection[str] | None = None,
     before: str = "",
 ) -> list[dict[str, Any]]:
     """The newest runs first, as JSON, with the names of their sources and triggers; what is at work, as far as it is.
 
+    among    ids of the only sources that count; None = all
     before   the `cursor` of a run: only older ones
 
     However many runs there are, a page costs the same. Raises UsageError for a state or a cursor that there is not.
@@ -197,6 +244,7 @@ def listed(
         if state not in STATES:
             raise UsageError(f"There is no state {state!r}", fix=f"choose of {', '.join(STATES)}")
     query = _in_order(source_id, before).limit(limit)
+    query = query.where(Run.source_id.in_(among)) if among is not None else query
     with database.reading() as session:
         # State by state, since an index holds the order of the runs within one of them only.
         queries = [query.where(Run.state == state) for state in dict.fromkeys(states)] or [query]
@@ -221,7 +269,7 @@ def _in_order(source_id: str | None, before: str) -> Select[Run, str, str]:
 
 def cursor(run: Run) -> str:
     """Where a run stands among all of them."""
-    return f"{run.queued_at.isoformat()}~{run.id}"
+    return f"{run.queued_at.replace(tzinfo=None).isoformat()}Z~{run.id}"
 
 
 def _place(cursor: str) -> tuple[datetime, str]:

@@ -24,6 +24,7 @@ from b24lake.sync.options import POLICIES, Options
 DESCRIPTION = 140  # signs
 NAME = 100
 _DAY = 86400
+_LONGEST_ID = 15  # digits
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _threshold(given: Any) -> float:
 
 def _ids(given: Any) -> list[int]:
     words = given if isinstance(given, list | tuple) else str(given).replace(",", " ").split()
-    if not all(str(word).isascii() and str(word).isdigit() for word in words):
+    if not all(str(word).isascii() and str(word).isdigit() and len(str(word)) <= _LONGEST_ID for word in words):
         raise ValueError("it is a list of ids, as 0,1")
     return list(dict.fromkeys(int(word) for word in words))
 

@@ -28,7 +28,7 @@ from b24lake.control.relocation import Move
 from b24lake.control.secrets import Keyring
 from b24lake.control.slugs import checked_slug, free_slug
 from b24lake.control.source_settings import FIELDS, lake_of, put, read, switched_on, value_of, webhook_of
-from b24lake.errors import B24LakeError, UsageError
+from b24lake.errors import B24LakeError, ConflictError, NotFoundError, UsageError
 from b24lake.lake import layers
 from b24lake.lake.place import Place
 from b24lake.lake.table import check_writable
@@ -67,7 +67,7 @@ class Wanted:
 
 
 def found(session: Session, name: str, *, lock: bool = False) -> Source:
-    """The source with this id or name. Raises UsageError, with the nearest ones, where there is none.
+    """The source with this id or name. Raises NotFoundError, with the nearest ones, where there is none.
 
     lock   it is going to be changed: nobody else changes it before the end of the transaction
     """
@@ -87,7 +87,7 @@ def found(session: Session, name: str, *, lock: bool = False) -> Source:
     known = {one.id: one.id for one in sources} | {one.name.lower(): one.id for one in sources}
     near = dict.fromkeys(known[each] for each in get_close_matches(name.lower(), known, n=3, cutoff=0.5))
     hint = f"did you mean {' or '.join(near)}" if near else "`b24lake source list` lists what there is"
-    raise UsageError(f"There is no source {name!r}", fix=hint)
+    raise NotFoundError(f"There is no source {name!r}", fix=hint)
 
 
 def listed(session: Session) -> list[Source]:
@@ -145,7 +145,7 @@ def create(
     taken = set(session.scalars(select(Source.id)))
     slug = checked_slug(wanted.source_id) if wanted.source_id else free_slug(wanted.name, taken)
     if slug in taken:
-        raise UsageError(f"There is a source {slug!r}", fix="choose another id, or change that source")
+        raise ConflictError(f"There is a source {slug!r}", fix="choose another id, or change that source")
     source = Source(
         id=slug,
         name=read("name", wanted.name),
@@ -177,7 +177,9 @@ def set_up(
 
     Where a check fails nothing is kept, and the id is None. Raises UsageError as `create` and `choices.matching`.
     """
-    how = {name: read(name, wanted.settings.get(name, FIELDS[name].default)) for name in ("portal_plan", "reader")}
+    given = {"name": wanted.name, **wanted.settings}
+    settings = {name: read(name, each) for name, each in given.items()}
+    how = {name: settings.get(name, FIELDS[name].default) for name in ("portal_plan", "reader")}
     checked = checking.check(wanted.webhook, here.home, actor.at, **how)
     if checked.status == "failed" or checked.discovery is None:
         return None, checked
@@ -230,6 +232,17 @@ def edit(
     detail = {name: str(value) for name, value in {**settings, **changed, **chosen}.items()}
     actor.did(session, "changed", f"source {source.id}", detail)
     return said
+
+
+def check_unchanged(source: Source, seen: datetime | None) -> None:
+    """Raises ConflictError where the source was changed since somebody saw it; `seen` is its `updated_at` then."""
+    if seen is not None and seen != source.updated_at:
+        raise ConflictError(
+            f"The source {source.id} was changed meanwhile",
+            why=f"somebody changed it at {source.updated_at:%Y-%m-%d %H:%M:%S} UTC",
+            fix="look at it again, and repeat your change",
+            code="changed_meanwhile",
+        )
 
 
 def change_webhook(

@@ -17,7 +17,7 @@ from b24lake.control.database import take_turns
 from b24lake.control.models import Source, Trigger, TriggerArrival
 from b24lake.control.schedules import next_times, schedule
 from b24lake.control.slugs import checked_slug, free_slug
-from b24lake.errors import UsageError
+from b24lake.errors import ConflictError, NotFoundError, UsageError
 
 SCHEDULE, EVENT = "schedule", "event"
 MODES = ("any", "all")
@@ -25,13 +25,13 @@ NAME = 100  # signs
 
 
 def found(session: Session, trigger_id: str) -> Trigger:
-    """The trigger with this id. Raises UsageError, with the nearest ones, where there is none."""
+    """The trigger with this id. Raises NotFoundError, with the nearest ones, where there is none."""
     trigger = session.get(Trigger, trigger_id)
     if trigger is None:
         known = list(session.scalars(select(Trigger.id)))
         near = get_close_matches(trigger_id, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}" if near else "`b24lake trigger list` lists what there is"
-        raise UsageError(f"There is no trigger {trigger_id!r}", fix=hint)
+        raise NotFoundError(f"There is no trigger {trigger_id!r}", fix=hint)
     return trigger
 
 
@@ -65,7 +65,7 @@ def add(
     taken = {one.id.partition(".")[2] for one in listed(session, source.id)}
     part = checked_slug(key) if key else free_slug(name or ("full-sync" if full else kind), taken)
     if part in taken:
-        raise UsageError(
+        raise ConflictError(
             f"The source {source.id} has a trigger {part!r}", fix="choose another name, or change that one"
         )
     trigger = Trigger(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from b24lake.errors import StopError, UsageError
+from b24lake.errors import ConflictError, NotFoundError, StopError, UsageError
 from b24lake.lake.files import storage_errors, write_text
 from b24lake.lake.place import Place
 from b24lake.lake.table import checked_name
@@ -58,7 +58,7 @@ def existing(lake: Place, name: str) -> Layer:
     if found is not None:
         return found
     checked_name(name, "layer")
-    raise UsageError(
+    raise NotFoundError(
         f"The lake {lake} has no layer {name!r}",
         why=f"its layers are {', '.join(each.name for each in known)}",
         fix=f"choose one of them, or add it first: b24lake layer add {name}",
@@ -71,7 +71,7 @@ def add(lake: Place, name: str, description: str = "") -> Layer:
     _check(description)
     for each in layers(lake):
         if each.name.casefold() == name.casefold():
-            raise UsageError(
+            raise ConflictError(
                 f"The lake has a layer {each.name!r} already",
                 why="names of layers differ by more than upper and lower case",
                 fix="use that one, or choose another name",

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from b24lake.errors import B24LakeError, UsageError
+from b24lake.errors import B24LakeError
 from b24lake.web import monitoring, security
+from b24lake.web.api.app import PREFIX, create_api
 from b24lake.web.asking import asking
+from b24lake.web.bodies import Bounded
+from b24lake.web.failing import failure, status_of
 from b24lake.web.pages import (
+    account,
+    accounts,
     base,
+    reference,
     runs,
     source,
     source_alerts,
@@ -29,18 +34,20 @@ from b24lake.web.site import Site
 
 WIZARD = (wizard, wizard_streams, wizard_tables, wizard_source, wizard_check)
 SOURCE = (source_state, source_triggers, source_settings, source_alerts, source)
-PAGES = (base, triggers, *WIZARD, sources, *SOURCE, runs)
+PAGES = (base, account, accounts, reference, triggers, *WIZARD, sources, *SOURCE, runs)
 """In this order: the pages of one source come last, since their addresses begin with any word."""
 
 
 def create_app(site: Site) -> FastAPI:
     """The app of one installation."""
-    app = FastAPI(title="b24lake", docs_url=None, redoc_url=None)
+    app = FastAPI(title="b24lake", openapi_url=None)
     app.state.site = site
+    app.add_middleware(Bounded)  # the innermost: what it raises becomes an answer
     app.middleware("http")(security.guard(site))
     app.include_router(monitoring.router)
     for group in PAGES:
         app.include_router(group.router)
+    app.mount(PREFIX, create_api(site))
     app.add_exception_handler(B24LakeError, _failed)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _broken)
@@ -50,7 +57,7 @@ def create_app(site: Site) -> FastAPI:
 def _failed(request: Request, error: Exception) -> Response:
     """An error of ours: what happened, why, what to do. Wrong input is 400, the rest a fault that may pass."""
     assert isinstance(error, B24LakeError)
-    return _answer(request, error, 400 if isinstance(error, UsageError) else 503)
+    return _answer(request, error, status_of(error))
 
 
 def _refused(request: Request, error: Exception) -> Response:
@@ -61,12 +68,14 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _broken(request: Request, error: Exception) -> Response:  # noqa: ARG001  uvicorn logs it
     told = B24LakeError("Something went wrong here", why="it is written in the service's log", fix="try again")
-    return _answer(request, told, 500)
+    answer = _answer(request, told, 500)
+    answer.headers.update(security.HEADERS)  # it is made outside of the guard
+    return answer
 
 
 def _answer(request: Request, error: B24LakeError, status: int) -> Response:
     if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": error.as_json()}, status_code=status)
+        return failure(status, error)
     asked = asking(request)
     name = "trouble.html" if asked.fragment else "error.html"
     return asked.page(name, status=status, error=error, section="")

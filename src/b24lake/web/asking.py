@@ -101,6 +101,11 @@ class Form:
         value = self.data.get(name)
         return value.strip() if isinstance(value, str) else otherwise
 
+    def secret(self, name: str) -> str:
+        """A password as it was typed: blanks around it are part of it."""
+        value = self.data.get(name)
+        return value if isinstance(value, str) else ""
+
     def texts(self, name: str) -> list[str]:
         """All values of a field that may be there several times."""
         return [value.strip() for value in self.data.getlist(name) if isinstance(value, str)]
@@ -121,6 +126,8 @@ class Form:
 async def sent(request: Request, asked: Asked) -> Form:
     """The form of a request that changes something. Refuses one without its session's token (403)."""
     data = await request.form(max_fields=20_000)
+    if any("\0" in name or (isinstance(value, str) and "\0" in value) for name, value in data.multi_items()):
+        raise HTTPException(400, asked.say("Text cannot hold the NUL character."))  # PostgreSQL has no place for it
     field = data.get("token")
     token = request.headers.get("x-csrf-token") or (field if isinstance(field, str) else "")
     if not token_fits(token, asked.viewer.token):

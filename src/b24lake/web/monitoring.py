@@ -1,4 +1,7 @@
-"""/metrics for Prometheus, /healthz for whoever keeps the service running: without login, and without a session."""
+"""/metrics for Prometheus, /healthz for whoever keeps the service running.
+
+Without a session: where people log in, /metrics needs a token with the scope read, and /healthz tells no figures.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from b24lake.control import metrics
+from b24lake.control import metrics, tokens
 from b24lake.errors import B24LakeError
 from b24lake.web.site import Site
 
@@ -21,6 +24,9 @@ def shown_metrics(request: Request) -> Response:
     """The service's figures in Prometheus' text format."""
     site: Site = request.app.state.site
     try:
+        if site.login and not _may_read(request):
+            said = {"WWW-Authenticate": "Bearer"}
+            return Response("This needs a token: Authorization: Bearer b24l_…", 401, said, "text/plain")
         families = metrics.families(site.database, site.clock())
     except B24LakeError as error:
         return _failed(error)
@@ -35,7 +41,15 @@ def healthz(request: Request) -> Response:
         vital: dict[str, Any] = metrics.vital(site.database, site.clock())
     except B24LakeError as error:
         return _failed(error)
-    return JSONResponse({"status": "ok", **vital})
+    return JSONResponse({"status": "ok", **({} if site.login else vital)})
+
+
+def _may_read(request: Request) -> bool:
+    """Whether the request shows a token that may look at everything."""
+    site: Site = request.app.state.site
+    kind, _, text = request.headers.get("authorization", "").partition(" ")
+    bearer = tokens.bearer(site.database, text.strip(), site.clock()) if kind.lower() == "bearer" else None
+    return bearer is not None and "read" in bearer.scopes and bearer.sources is None
 
 
 def _failed(error: B24LakeError) -> Response:

@@ -12,12 +12,12 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from b24lake.control.accounts import ROLES as ROLES
+from b24lake.control.accounts import at_least
 from b24lake.web import assets
 from b24lake.web.language import LANGUAGES, Language, clock
 
 TEMPLATES = Path(__file__).parent / "templates"
-ROLES = ("viewer", "editor", "manager")
-"""Each may do what those before it may: look; change and run sources; manage accounts, tokens and settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Viewer:
     """Who looks at a page, and how: language, time zone, and the token that their forms carry.
 
     name   "" without login; then the role is manager
-    role   viewer, editor or manager: each may do what those before it may
+    role   viewer, editor or manager: each may do what those before it may; "" before the login
     """
 
     language: Language
@@ -37,7 +37,7 @@ class Viewer:
 
     def may(self, role: str) -> bool:
         """Whether the viewer has at least this role."""
-        return ROLES.index(self.role) >= ROLES.index(role)
+        return at_least(self.role, role)
 
     def moment(self, at: datetime | None) -> str:
         """A time in the viewer's zone and language; a dash where there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import uvicorn
@@ -16,9 +17,12 @@ _SECONDS = 3  # that open requests get at the end
 
 
 class Server:
-    """Serves the app from a thread until it is closed. Raises UsageError where the port is taken."""
+    """Serves the app from a thread until it is closed. Raises UsageError where the port is taken.
 
-    def __init__(self, site: Site, host: str, port: int) -> None:
+    proxies   addresses and networks whose forwarded headers are believed; nobody else's are
+    """
+
+    def __init__(self, site: Site, host: str, port: int, *, proxies: Sequence[str] = ()) -> None:
         self._socket = _listening(host, port)
         name = f"[{host}]" if ":" in host else host
         self.address = f"http://{name}:{self._socket.getsockname()[1]}"
@@ -28,6 +32,8 @@ class Server:
             access_log=False,  # addresses hold what people search for
             lifespan="off",
             server_header=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
             timeout_graceful_shutdown=_SECONDS,
         )
         self._server = uvicorn.Server(config)
@@ -46,7 +52,7 @@ def _listening(host: str, port: int) -> socket.socket:
     with ExitStack() as undone:
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-            # Only where the protocol is named does asyncio send at once (TCP_NODELAY); else each answer waits some 40 ms.
+            # Only where the protocol is named does asyncio send at once (TCP_NODELAY); else answers wait some 40 ms.
             made = undone.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind((host, port))

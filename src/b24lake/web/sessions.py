@@ -1,6 +1,7 @@
 """Sessions: a signed cookie that says which one it is and whose, and the token that its forms carry.
 
-Nothing is kept on the server, so a session outlives a restart; one whose account is gone or was changed ends.
+No session is kept on the server, so it outlives a restart; one whose account is gone or was changed ends, and so does
+one that was logged out.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import Any
 from fastapi import Request, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from b24lake.control.logins import KEPT
 from b24lake.web.site import Site
 
 COOKIE = "b24lake_session"
-SECONDS = 14 * 86_400
+SECONDS = int(KEPT.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,15 @@ def new(site: Site, account: str = "", stamp: str = "") -> Session:
     return Session(site.random(16).hex(), account, stamp)
 
 
-def read(site: Site, cookie: str | None) -> Session | None:
-    """The session of a cookie; None for one that is not ours or too old."""
+def cookie(request: Request) -> str:
+    """The cookie's name. With TLS, no other host of the domain and no page without TLS can set one of this name."""
+    return f"__Host-{COOKIE}" if request.url.scheme == "https" else COOKIE
+
+
+def read(site: Site, request: Request) -> Session | None:
+    """The session of a request's cookie; None for one that is not ours or too old."""
     try:
-        held: Any = _signer(site).loads(cookie or "", max_age=SECONDS)
+        held: Any = _signer(site).loads(request.cookies.get(cookie(request), ""), max_age=SECONDS)
         return Session(**held)
     except (BadSignature, TypeError):
         return None
@@ -49,7 +56,7 @@ def read(site: Site, cookie: str | None) -> Session | None:
 def send(site: Site, session: Session, request: Request, response: Response) -> None:
     """Put the session's cookie into an answer."""
     response.set_cookie(
-        COOKIE,
+        cookie(request),
         _signer(site).dumps(asdict(session)),
         max_age=SECONDS,
         httponly=True,

@@ -55,19 +55,26 @@ def written_address(webhook: Webhook) -> list[str]:
         return ["127.0.0.1"] if is_loopback(host) else []
 
 
-def refuse_private(webhook: Webhook, *, private: bool, resolve: Callable[[str], Iterable[str]] = addresses) -> None:
-    """Raises UsageError where a webhook leads to a private address, unless `private` allows it. Looks its name up."""
+def refuse_private(
+    webhook: Webhook, *, private: bool, own: bool = False, resolve: Callable[[str], Iterable[str]] = addresses
+) -> None:
+    """Raises UsageError where a webhook leads to a private address; `resolve` looks its name up.
+
+    private   all of them are allowed
+    own       this machine's own are: where nobody logs in, whoever asks is on it
+    """
     if private:
         return
     host = urlsplit(webhook.origin).hostname or ""
-    if not all(is_public(each) for each in (*written_address(webhook), *resolve(host))):
-        raise refused(webhook)
-
-
-def refused(webhook: Webhook) -> UsageError:
-    """The error for a webhook of a private network."""
-    return UsageError(
+    if all(is_public(each) or (own and is_own(each)) for each in (*written_address(webhook), *resolve(host))):
+        return
+    raise UsageError(
         f"{webhook} is in a private network",
         why="this service asks portals of the internet only, so that nobody can reach machines behind it",
         fix="use the portal's public address, or start the service with --allow-private",
     )
+
+
+def is_own(address: str) -> bool:
+    """Whether an IP address is this machine's own."""
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -36,7 +36,7 @@ def _page(asked: Asking, source_id: str, *, form: Form | None = None, error: B24
         status=400 if error else 200,
         **told,
         channels=channels.listed(database),
-        sent=channels.sent(database, limit=SENT, source_id=source_id),
+        sent=channels.sent(database, limit=SENT, among=[source_id]),
         typed=typed,
         kinds=KINDS,
         error=error,

@@ -163,7 +163,7 @@ def _ask(asked: Asking, webhook: Webhook, plan: str, *, again: bool = False) -> 
 
     def work() -> Checked:
         try:
-            targets.refuse_private(webhook, private=site.private)
+            targets.refuse_private(webhook, private=site.private, own=not site.login)
             return checking.check(webhook, site.here.home, site.clock(), portal_plan=plan)
         except B24LakeError as error:
             return Checked([Check("connection", "failed", error.what, error.why, error.fix)])
@@ -223,9 +223,10 @@ def _stored(source: Source) -> dict[str, str]:
 def _webhook(asked: Asking, form: Form, errors: Errors) -> Webhook | None:
     """What was pasted; None where it is no webhook, or one that may not be asked."""
     try:
-        webhook = parse(form.text("webhook"), allow_http=asked.site.private)
-        if not asked.site.private and not all(map(targets.is_public, targets.written_address(webhook))):
-            raise targets.refused(webhook)
+        site = asked.site
+        webhook = parse(form.text("webhook"), allow_http=site.private)
+        # Its name is looked up with the checks, which nobody waits for.
+        targets.refuse_private(webhook, private=site.private, own=not site.login, resolve=lambda _host: ())
     except UsageError as error:
         errors["webhook"] = error
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0004", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "0004", "0002", None, None
 
 
 def upgrade() -> None:
