@@ -71,9 +71,7 @@ def test_a_webhook_that_fails_its_checks_makes_no_source(web: Web, serve: Serve)
     assert call(web, "GET", "/sources")["sources"] == []
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1:1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]"]
-)
+@pytest.mark.parametrize("host", ["10.0.0.1", "169.254.169.254", "192.168.1.1:8443", "[fd00::1]", "[::ffff:10.0.0.1]"])
 def test_nobody_has_the_service_ask_private_networks(start: Start, host: str) -> None:
     web = start(private=False)
     web.source("inside", url=f"https://{host}/rest/1/SECRETSECRET/")
@@ -187,7 +185,7 @@ def test_lists_come_in_pages(web: Web) -> None:
     ]
     assert pages("/runs/r1/log", "lines", limit=4)[1] == ["line 4", "rests"]
     assert pages("/runs/r1/log", "lines", level="warning") == [["rests"]]
-    call(web, "GET", "/runs?cursor=nothing", status=404)
+    call(web, "GET", "/runs?cursor=nothing", status=400)
     call(web, "GET", "/audit?cursor=nothing", status=400)
     call(web, "GET", "/runs?limit=501", status=422)
     call(web, "GET", "/runs?state=odd", status=422)

@@ -72,3 +72,14 @@ def test_names_are_looked_up() -> None:
     assert addresses("localhost")
     assert addresses("no-such-host.invalid") == []
     assert addresses("x" * 300) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "refused"), [("127.0.0.1", False), ("[::1]", False), ("localhost", False), ("10.0.0.1", True)]
+)
+def test_without_login_this_machine_itself_may_be_asked(host: str, refused: bool) -> None:
+    webhook = parse(f"https://{host}/rest/1/SECRET/")
+    if not refused:
+        refuse_private(webhook, private=False, own=True)
+    with pytest.raises(UsageError, match="private network"):
+        refuse_private(webhook, private=False, own=refused)

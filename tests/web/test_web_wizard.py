@@ -152,7 +152,7 @@ def test_what_is_no_webhook_is_refused_beside_the_field(web: Web, webhook: str, 
         assert sources.listed(session) == []
 
 
-@pytest.mark.parametrize("webhook", ["https://10.0.0.1/rest/1/SECRETSECRET/", "http://localhost/rest/1/SECRETSECRET/"])
+@pytest.mark.parametrize("webhook", ["https://10.0.0.1/rest/1/SECRETSECRET/", "https://[fd00::1]/rest/1/SECRETSECRET/"])
 def test_private_networks_are_refused_unless_allowed(start: Callable[..., Web], webhook: str) -> None:
     web = start(private=False)
     answer = web.post("/sources/new/bitrix24", typed(webhook=webhook))
