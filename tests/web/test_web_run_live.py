@@ -77,7 +77,7 @@ def test_a_failure_shows_its_cause_without_a_reload(
     expect(page.locator(".log-info")).to_have_count(0)
     expect(page.locator(".log-error").first).to_be_visible()
     page.get_by_label("Search the log").fill("nobody says this")
-    expect(page.locator(".log")).to_contain_text("No line says that.")
+    expect(page.locator(".log")).to_contain_text("No matching lines.")
     with page.expect_download() as download:
         page.get_by_role("link", name="NDJSON").click()
     assert download.value.suggested_filename.endswith(".ndjson")

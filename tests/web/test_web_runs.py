@@ -66,7 +66,7 @@ def test_the_list_is_filtered_by_state_and_source(web: Web) -> None:
     assert ids(web.get("/runs?state=failed").text) == [failed]
     assert set(ids(web.get("/runs?state=failed&state=success&source=shop").text)) == {failed, ended}
     said = web.text("/runs?source=bank&state=")
-    assert "By hand · ben Full" in said
+    assert "Manual · ben Full" in said
     assert "5,678 1,234 3" in said
     assert "No runs here" in web.text("/runs?source=bank&state=failed")
     for wrong in ("state=broken", "before=yesterday"):
@@ -244,7 +244,7 @@ def test_the_log_shows_its_end_and_earlier_lines_on_demand(web: Web, logged: str
         ("level=warning", ["careful", "traceback"], ["step"]),
         ("level=error", ["traceback"], ["careful"]),
         ("q=STEP+63", ["step 63 ", "step 630", "step 639"], ["step 62", "traceback"]),
-        ("q=careful&level=error", ["No line says that."], ["careful"]),
+        ("q=careful&level=error", ["No matching lines."], ["careful"]),
     ],
 )
 def test_the_log_is_filtered(web: Web, logged: str, query: str, there: list[str], gone: list[str]) -> None:

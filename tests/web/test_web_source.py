@@ -91,7 +91,7 @@ def test_streams_runs_and_changes_are_told_with_links_to_their_runs(web: Web) ->
     said = web.text("/sources/a/streams")
     assert "deals INCREMENTAL DATE_MODIFY raw.a_deals Failed no <rows> 1" in said
     assert "users FULL_TABLE – raw.a_users Empty 0" in said
-    assert "Partly failed By hand 1 min 1,234 56" in web.text("/sources/a/runs")
+    assert "Partly failed Manual 1 min 1,234 56" in web.text("/sources/a/runs")
     said = web.text("/sources/a/schema")
     assert "raw.a_deals UF_X Widened" in said
     assert "long double" in said
@@ -179,9 +179,9 @@ def test_the_editor_is_live(page: Page, web: Web) -> None:
     page.get_by_role("button", name="Another time").click()
     page.locator("input[type=time]").nth(1).fill("18:15")
     expect(preview).to_contain_text("Wed at 06:00, 18:15")
-    page.get_by_text("Cron line", exact=True).first.click()
+    page.get_by_text("Cron expression", exact=True).first.click()
     expect(preview).to_contain_text("has 0 fields")
-    page.get_by_label("Cron line").last.fill("0 6 * * mon")
+    page.get_by_label("Cron expression").last.fill("0 6 * * mon")
     expect(preview).to_contain_text("By the cron line 0 6 * * mon")
     page.get_by_text("After other sources").click()
     page.get_by_role("checkbox", name="Other").check()
@@ -207,7 +207,7 @@ def test_a_channel_is_added_without_showing_its_address_and_deleted(web: Web) ->
     with web.site.database.reading() as session:
         assert session.get_one(Channel, "team").events == ["failed", "late"]
     assert web.post("/sources/a/alerts/channels/team/delete").status_code == 303
-    assert "Nobody is told yet" in web.text("/sources/a/alerts")
+    assert "No channels yet" in web.text("/sources/a/alerts")
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_the_list_is_searched_filtered_and_sorted_by_its_address(web: Web, query
     ran(web, "alpha", "queued", 1)
     ran(web, "beta", "failed", 2)
     assert names(web, query) == found
-    assert ("Nothing fits" in web.text(f"/sources{query}")) == (not found)
+    assert ("No matches" in web.text(f"/sources{query}")) == (not found)
 
 
 def test_htmx_gets_the_list_alone_and_an_address_for_it(web: Web) -> None:

@@ -201,7 +201,7 @@ def test_next_goes_on_by_itself_unless_there_is_something_to_read_first(web: Web
     settled(web, fine.partition("?")[0], until="The portal answers")
     assert web.get(fine).headers["location"] == "/sources/127-0-0-1/setup/streams"
     known = web.post("/sources/new/bitrix24", typed(webhook=serve(admin=False).url)).headers["location"]
-    page = settled(web, known, until="The portal answers, with something to know")
+    page = settled(web, known, until="The portal answers, with warnings")
     assert "records that the owner may not see are missing from every list" in words(page)
     assert web.post(known.partition("?")[0], typed()).headers["location"] == "/sources/127-0-0-1-2/setup/streams"
 

@@ -153,7 +153,7 @@ def test_on_a_phone(page: Page, web: Web, worker: Worker, serve: Serve) -> None:
     next_()
     page.get_by_label("Outbound webhook URL").fill(serve(scopes=("crm", "user")).url)
     page.get_by_label("Extract deal contacts").check()
-    expect(page.get_by_role("heading", name="The portal answers, with something to know")).to_be_visible()
+    expect(page.get_by_role("heading", name="The portal answers, with warnings")).to_be_visible()
     next_()
     page.locator("#stream-deals").check()
     page.locator("#stream-users").check()

@@ -78,10 +78,10 @@ def groups(asked: Asking) -> list[tuple[str, dict[str, tuple[str, str]]]]:
                 ),
                 "overlap_seconds": (
                     _("Overlap"),
-                    _("How far before its last start an incremental read begins, as 5m."),
+                    _("How far an incremental read goes back before the start of the previous one, as 5m."),
                 ),
                 "calls_look_back_seconds": (
-                    _("Look-back of calls"),
+                    _("Look-back of phone calls"),
                     _("Calls change later, so they are read again from this long ago, as 2d."),
                 ),
                 "reader": (_("Reader"), _("Which methods of Bitrix24 read deals, leads, contacts and companies.")),
@@ -95,7 +95,7 @@ def groups(asked: Asking) -> list[tuple[str, dict[str, tuple[str, str]]]]:
                     _("Concerns incremental streams; a full table always shows the current state."),
                 ),
                 "accept_deletions": (
-                    _("Go on although very many rows are gone"),
+                    _("Allow large deletions"),
                     _("Without it, a full read that would lose more than half of a table stops."),
                 ),
             },
@@ -126,10 +126,10 @@ def groups(asked: Asking) -> list[tuple[str, dict[str, tuple[str, str]]]]:
                 ),
                 "concurrency": (_("Requests at once"), _("1 to 32.")),
                 "portal_plan": (_("Tariff of the portal"), _("It sets how many requests are allowed.")),
-                "retries": (_("Retries"), _("How often a failed run is tried again.")),
+                "retries": (_("Retries"), _("How many times a failed run is retried.")),
                 "retry_delay_seconds": (_("Delay before a retry"), _("As 5m.")),
                 "max_failures": (
-                    _("Failed runs in a row until it is stopped"),
+                    _("Stop after this many failed runs in a row"),
                     _("A stopped source takes no more runs until somebody presses Resume."),
                 ),
                 "late_after_seconds": (

@@ -66,7 +66,7 @@ def change(source_id: str, stream: str, asked: Asked, form: Sent) -> Response:
     source, site = existing(asked, source_id), asked.site
     what, where = form.text("what"), form.text("where")
     if what not in {REWIND, RESET}:
-        raise HTTPException(400, asked.say("Say what is to be done with the bookmark."))
+        raise HTTPException(400, asked.say("Choose what to do with the bookmark."))
     try:
         target = None if what == RESET else _in_utc(where, asked)
         wanted = bookmarks.put(site.database, site.here, asked.actor, source, stream, target)

@@ -78,7 +78,7 @@ def look(asked: Asking, source_id: str) -> Source:
 def get(session: Session, asked: Asking, source_id: str, *, lock: bool = False) -> Source:
     """The source, inside a transaction; `lock` where it is going to be changed."""
     if session.get(Source, source_id) is None:
-        raise HTTPException(404, asked.say("There is no such source"))
+        raise HTTPException(404, asked.say("This source does not exist"))
     return sources.found(session, source_id, lock=True) if lock else session.get_one(Source, source_id)
 
 
