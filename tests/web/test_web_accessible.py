@@ -28,6 +28,9 @@ PAGES = (
     *(f"/sources/crm/setup/{step}" for step in ("access", "streams", "tables", "source", "check")),
     "/runs",
     "/runs/RUN",
+    "/catalog",
+    "/catalog/raw/crm_deals",
+    "/help",
     "/nothing",
     "/api",
 )

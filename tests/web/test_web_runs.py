@@ -129,7 +129,7 @@ def test_a_run_tells_each_stream(web: Web) -> None:
     assert "Added deals UF_CRM_1 string" in said
     assert "The portal has moved" in said
     assert "Retry · attempt 2" in said
-    assert "Taken up 2×" in said
+    assert "Times picked up 2×" in said
     assert f'href="/runs/{before}"' in page
     assert f"This run is repeated by {run_id}" in web.text(f"/runs/{before}")
 

@@ -15,6 +15,8 @@ from b24lake.web.pages import (
     account,
     accounts,
     base,
+    catalog,
+    helping,
     reference,
     runs,
     source,
@@ -34,7 +36,7 @@ from b24lake.web.site import Site
 
 WIZARD = (wizard, wizard_streams, wizard_tables, wizard_source, wizard_check)
 SOURCE = (source_state, source_triggers, source_settings, source_alerts, source)
-PAGES = (base, account, accounts, reference, triggers, *WIZARD, sources, *SOURCE, runs)
+PAGES = (base, account, accounts, reference, triggers, *WIZARD, sources, *SOURCE, runs, catalog, helping)
 """In this order: the pages of one source come last, since their addresses begin with any word."""
 
 
