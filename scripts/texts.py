@@ -15,6 +15,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from b24lake.streams.definitions import STREAMS
+
 WEB = Path(__file__).parent.parent / "src/b24lake/web"
 SAYS = {"_": None, "gettext": None, "ngettext": (1, 2), "say": None, "say_many": (1, 2)}
 METHODS = [("templates/**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
@@ -26,6 +28,8 @@ def texts() -> Catalog:
     found = Catalog(project="b24lake")
     for name, _, message, _, context in extract_from_dir(WEB, METHODS, OPTIONS, keywords=SAYS):
         found.add(message, locations=[(Path(name).as_posix(), 0)], context=context)
+    for stream in STREAMS.values():  # these are shown by what the service knows of them
+        found.add(stream.title, locations=[("streams", 0)])
     return found
 
 

@@ -52,7 +52,7 @@ class DemoService:
     def read(self, sandbox: Sandbox) -> None:
         """Make the source, read the portal, change some deals, and read what has changed."""
         control = self._control
-        settings = {"description": "A portal of made-up companies", "deal_products": True, "deal_comments": True}
+        settings = {"description": "A portal of made-up companies", "deal_contacts": True}
         wanted = Wanted("Sandbox CRM", common.webhook(sandbox.url, None, allow_http=False), settings=settings)
         source_id, checked = sources.set_up(control.database, control.keyring, self._here, acting(control), wanted)
         assert source_id is not None, checked

@@ -19,7 +19,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const language = document.documentElement.lang;
   const clock = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
   const short = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
-  const number = new Intl.NumberFormat(language, { maximumFractionDigits: 1, notation: "compact" });
+  const number = new Intl.NumberFormat(language, { maximumSignificantDigits: 3, notation: "compact" });
   const exact = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
   const drawn = new Map();
 
