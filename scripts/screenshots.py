@@ -1,0 +1,58 @@
+"""Take the screenshots of the docs: `python scripts/screenshots.py` (needs Chromium; about a minute)."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, sync_playwright
+
+from b24lake.cli.demo_service import DemoService
+from b24lake.sandbox import Portal, Server, Settings
+
+TO = Path(__file__).parent.parent / "docs/screenshots"
+DEALS = 5_000
+PAGES = {
+    "sources": "/sources",
+    "access": "/sources/new/bitrix24",
+    "streams": "/sources/sandbox-crm/setup/streams",
+    "source": "/sources/sandbox-crm",
+    "run": "/runs/{run}",
+    "table": "/catalog/raw/bitrix24_deals",
+}
+DARK, PHONE = "source", "run"  # these are shown so as well
+
+
+def main() -> None:
+    """A demo, and what a visitor sees of it."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    with (
+        tempfile.TemporaryDirectory() as home,
+        Server(Portal(Settings(deals=DEALS))) as sandbox,
+        DemoService(Path(home), None, 0) as demo,
+        sync_playwright() as tools,
+    ):
+        demo.read(sandbox)
+        browser = tools.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        wide = browser.new_context(base_url=demo.address, viewport={"width": 1280, "height": 800})
+        run = wide.request.get("/api/v1/runs").json()["runs"][-1]["id"]
+        for name, path in PAGES.items():
+            _take(wide, path.format(run=run), name)
+        dark = browser.new_context(base_url=demo.address, viewport={"width": 1280, "height": 800}, color_scheme="dark")
+        _take(dark, PAGES[DARK], f"{DARK}-dark")
+        narrow = browser.new_context(base_url=demo.address, viewport={"width": 390, "height": 800})
+        _take(narrow, PAGES[PHONE].format(run=run), f"{PHONE}-phone")
+        browser.close()
+
+
+def _take(context: BrowserContext, path: str, name: str) -> None:
+    page = context.new_page()
+    page.goto(path, wait_until="networkidle")
+    page.wait_for_timeout(1_500)  # rows that come after the page, and charts
+    page.screenshot(path=TO / f"{name}.png")
+    page.close()
+
+
+if __name__ == "__main__":
+    main()
