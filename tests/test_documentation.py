@@ -14,6 +14,7 @@ PAGES = ["lake.md", "sql.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
+@pytest.mark.slow
 def test_the_examples_of_a_page_print_what_it_says(page: str, tmp_path: Path) -> None:
     text = (DOCS / page).read_text("utf-8")
     with ExitStack() as stack:

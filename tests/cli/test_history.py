@@ -66,6 +66,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.slow
 def test_wrong_input_is_named_and_changes_nothing(portal: Server, lake: Lake, b24lake: Run) -> None:
     for words, said in WRONG:
         ran = b24lake(*words)

@@ -189,6 +189,7 @@ def test_the_configuration_holds_no_accounts_and_no_tokens(small_desk: Desk) -> 
 # --- the command line -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_accounts_and_tokens_on_the_command_line(lake: Lake, tmp_path: Path) -> None:
     def ran(*words: str, typed: str = "", code: int = 0) -> Ran:
         done = subprocess.run(

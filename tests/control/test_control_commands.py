@@ -75,6 +75,7 @@ def test_a_source_from_its_birth_to_its_end(serve: Serve, b24lake: Run, lake: La
     assert "late_after_seconds" in ran("source", "settings").out
 
 
+@pytest.mark.slow
 def test_a_configuration_is_exported_compared_and_applied(serve: Serve, b24lake: Run, tmp_path: Path) -> None:
     url, file = serve().url, tmp_path / "lake.yaml"
     b24lake("source", "add", "crm", url, "-s", "users")
@@ -126,6 +127,7 @@ def test_what_is_wrong_is_one_clear_sentence(one_draft: Run, words: list[str], s
     assert "abcdefabcdef" not in ran.said
 
 
+@pytest.mark.slow
 def test_tables_are_moved_by_a_setting_and_by_a_file(serve: Serve, b24lake: Run, lake: Lake, tmp_path: Path) -> None:
     url, file = serve().url, tmp_path / "lake.yaml"
     assert b24lake("source", "add", "crm", url, "-s", "users").code == 0
@@ -140,12 +142,14 @@ def test_tables_are_moved_by_a_setting_and_by_a_file(serve: Serve, b24lake: Run,
     assert not [*Path(str(lake.path), "raw").iterdir()]
 
 
+@pytest.mark.slow
 def test_a_portal_that_does_not_answer_adds_nothing_and_shows_the_cure(b24lake: Run) -> None:
     ran = b24lake("source", "add", "x", NOWHERE, "--json")
     assert (ran.code, ran.json["checks"][0]["state"]) == (1, "failed")
     assert b24lake("source", "list", "--json").json == {"sources": []}
 
 
+@pytest.mark.slow
 def test_a_key_is_rotated_and_a_wrong_one_refused(serve: Serve, b24lake: Run, lake: Lake) -> None:
     b24lake("source", "add", "crm", serve().url, "-s", "users")
     assert b24lake("key", "rotate").code == 0
@@ -161,6 +165,7 @@ def test_a_key_is_rotated_and_a_wrong_one_refused(serve: Serve, b24lake: Run, la
     assert not file.exists()
 
 
+@pytest.mark.slow
 def test_everything_works_on_postgresql(serve: Serve, b24lake: Run, lake: Lake, postgres_address: str) -> None:
     env = {"B24LAKE_DATABASE": postgres_address}
     assert b24lake("source", "add", "crm", serve().url, "-s", "users", env=env).code == 0

@@ -174,6 +174,7 @@ def test_a_database_of_another_program_is_refused_and_left_alone(address: str, h
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_programs_that_start_at_once_make_the_tables_once(address: str, home: Home) -> None:
     home.ready()
     code = (

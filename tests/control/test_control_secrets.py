@@ -98,6 +98,7 @@ def test_a_missing_key_is_not_replaced_by_another_one(full: Desk) -> None:
     assert not (full.home.path / "key").exists()
 
 
+@pytest.mark.slow
 def test_programs_that_start_at_once_have_one_key(address: str, home: Home) -> None:
     home.ready()
     code = (

@@ -42,6 +42,7 @@ def service_of(lake: Lake, *words: str) -> Iterator[dict[str, Any]]:
     assert (process.returncode, "Traceback" in err) == (0, False), err
 
 
+@pytest.mark.slow
 def test_a_service_performs_what_is_asked_for_and_commands_show_it(
     small: Service, lake: Lake, b24lake: B24Lake, serve: Serve
 ) -> None:
@@ -125,6 +126,7 @@ def test_without_a_worker_a_run_waits_and_says_so(small: Service, b24lake: B24La
     assert (ran.code, "queued" in ran.out, "No worker is alive" in ran.err) == (0, True, True)
 
 
+@pytest.mark.slow
 def test_a_channel_is_added_tried_listed_and_removed(lake: Lake, b24lake: B24Lake, tmp_path: Path) -> None:
     file = tmp_path / "address"
     with hook() as posted:

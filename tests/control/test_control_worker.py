@@ -218,6 +218,7 @@ def test_a_worker_that_was_declared_dead_ends_its_runs_and_goes_on_under_another
         assert small.run(run_id)["worker"] == first  # whoever declared it dead takes the run back
 
 
+@pytest.mark.slow
 def test_a_run_without_word_from_its_worker_ends_by_itself(
     small: Service, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ MANY = "SELECT ID + 10000 * value AS n, repeat(TITLE, 150) AS t FROM raw.bitrix2
 
 
 @pytest.mark.parametrize("limit", [None, 7])
+@pytest.mark.slow
 def test_what_does_not_fit_into_memory_is_sorted_on_disk(
     large: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: int | None
 ) -> None:
@@ -147,8 +148,8 @@ def test_a_fault_among_the_rows_is_told_where_they_are_read(large: Path) -> None
 def test_time_also_ends_an_answer_that_is_being_read(large: Path) -> None:
     sql = "SELECT value FROM generate_series(1, 1000000000000)"
     with (
-        guarded_stream(large, sql, limit=None, seconds=2) as answer,
         pytest.raises(UsageError, match="stopped after 2 seconds"),
+        guarded_stream(large, sql, limit=None, seconds=2) as answer,
     ):
         for _ in answer.batches:
             pass

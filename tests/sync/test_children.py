@@ -246,6 +246,7 @@ def test_a_portal_that_stops_answering_leaves_no_half_table(serve: Callable[...,
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["the first read", "a later one"])
+@pytest.mark.slow
 def test_a_killed_run_commits_nothing_and_is_begun_anew(
     serve: Callable[..., Server], lake: Lake, *, later: bool
 ) -> None:

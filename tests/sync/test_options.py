@@ -62,7 +62,7 @@ def test_each_table_has_the_name_that_was_chosen(
 @pytest.mark.parametrize(
     ("tables", "says"),
     [
-        (["users=BITRIX24_departments"], "would write one table"),
+        (["users=BITRIX24_departments"], "would both go into"),
         (["usrs=x"], "There is no stream 'usrs'"),
         (["users=a/b"], "cannot be the name of a table"),
         (["users"], "needs NAME=VALUE"),

@@ -52,7 +52,7 @@ def filled(web: Web, worker: Worker, serve: Callable[..., Server]) -> str:
     return run
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", ["light", "phone", pytest.param("dark", marks=pytest.mark.slow)])
 def test_no_page_has_a_serious_finding(web: Web, filled: str, context: BrowserContext, look: str) -> None:
     page, (scheme, width) = context.new_page(), LOOKS[look]
     page.emulate_media(color_scheme=scheme)

@@ -96,6 +96,7 @@ def test_the_port_answers_metrics_and_health(web: Web) -> None:
         Server(web.site, "127.0.0.1", int(web.address.rpartition(":")[2]))
 
 
+@pytest.mark.slow
 def test_the_demo_goes_on_with_the_web_app(tmp_path: Path) -> None:
     words = command("demo", "--serve", "--deals", "150", "--port", "0", "--lake", str(tmp_path / "lake"), "--json")
     demo = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

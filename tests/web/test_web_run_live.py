@@ -97,6 +97,7 @@ def test_the_list_is_filtered_as_soon_as_something_is_chosen(page: Page, web: We
     expect(page.locator(f"#run-{other}")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_lost_connection_is_told_and_found_again(
     context: BrowserContext, web: Web, worker: Worker, serve: Callable[..., Server]
 ) -> None:
