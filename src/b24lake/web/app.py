@@ -7,10 +7,11 @@ from starlette.exceptions import HTTPException
 
 from b24lake.errors import B24LakeError
 from b24lake.web import monitoring, security
-from b24lake.web.api.app import PREFIX, create_api
+from b24lake.web.api import PREFIX
 from b24lake.web.asking import asking
 from b24lake.web.bodies import Bounded
 from b24lake.web.failing import failure, status_of
+from b24lake.web.later import LaterApi
 from b24lake.web.pages import (
     account,
     accounts,
@@ -49,7 +50,7 @@ def create_app(site: Site) -> FastAPI:
     app.include_router(monitoring.router)
     for group in PAGES:
         app.include_router(group.router)
-    app.mount(PREFIX, create_api(site))
+    app.mount(PREFIX, LaterApi(site))
     app.add_exception_handler(B24LakeError, _failed)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _broken)

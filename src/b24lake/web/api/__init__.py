@@ -6,3 +6,5 @@ strict     what is refused before anything is read
 shapes     what comes in and what goes out; house_shapes the same for alerts and the installation
 others     one module per group of paths
 """
+
+PREFIX = "/api/v1"

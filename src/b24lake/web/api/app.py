@@ -9,11 +9,10 @@ from starlette.exceptions import HTTPException
 
 from b24lake import __version__
 from b24lake.errors import B24LakeError
-from b24lake.web.api import alerts, house, runs, shapes, sources, triggers
+from b24lake.web.api import PREFIX, alerts, house, runs, shapes, sources, triggers
 from b24lake.web.failing import failure, status_of
 from b24lake.web.site import Site
 
-PREFIX = "/api/v1"
 GROUPS = (sources, triggers, runs, alerts, house)
 _ABOUT = """Sources, triggers, runs and alerts of this installation, as the command line knows them.
 

@@ -9,8 +9,9 @@ import orjson
 from fastapi import APIRouter, FastAPI, Response
 from starlette.routing import Mount
 
-from b24lake.web.api.app import PREFIX
+from b24lake.web.api import PREFIX
 from b24lake.web.asking import Asked, may
+from b24lake.web.later import LaterApi
 
 router = APIRouter(include_in_schema=False)
 _METHODS = ("get", "post", "patch", "delete")
@@ -30,8 +31,8 @@ def reference(asked: Asked) -> Response:
 def document_of(app: FastAPI) -> Document:
     """The OpenAPI document of the API that is a part of this app."""
     mounted = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == PREFIX)
-    assert isinstance(mounted, FastAPI)
-    return mounted.openapi()
+    assert isinstance(mounted, LaterApi)
+    return mounted.app.openapi()
 
 
 def calls(document: Document) -> Iterator[dict[str, Any]]:
