@@ -152,15 +152,15 @@ def test_what_waits_for_the_event_of_a_trigger_that_is_no_more_is_given_up(servi
     service.trigger("all", "both", {"sources": ["a", "b"], "mode": "all"})
     service.request("a")
     service.perform("success")
-    scheduler.tidy(service.database, service.clock())
+    scheduler.give_up(service.database, service.clock())
     assert len(service.runs(states=["pending_events"])) == 1
     with service.database.writing() as session:
         session.delete(session.get_one(scheduler.Trigger, "all"))
-    scheduler.tidy(service.database, service.clock())
+    scheduler.give_up(service.database, service.clock())
     assert [run["state"] for run in service.runs(source_id="both")] == ["canceled"]
 
 
-def test_logs_are_forgotten_long_after_their_run_and_runs_are_not(service: Service) -> None:
+def test_logs_are_forgotten_long_after_their_run_and_before_the_run(service: Service) -> None:
     service.source("a")
     clock = service.clock
     old = service.request("a")
@@ -168,10 +168,25 @@ def test_logs_are_forgotten_long_after_their_run_and_runs_are_not(service: Servi
     new = service.request("a")
     clock.turn(days=89)
     service.perform("success")
-    scheduler.tidy(service.database, clock.turn(days=2))
+    scheduler.forget(service.database, clock.turn(days=2))
     assert [*logs.read(service.database, old)] == []
     assert [*logs.read(service.database, new)] != []
     assert [run["state"] for run in service.runs()] == ["success", "success"]
+
+
+def test_runs_are_forgotten_but_for_the_last_success_of_a_source(service: Service) -> None:
+    ended = {"a": ("success", "success", "failed"), "b": ("failed",)}
+    for source, states in ended.items():
+        service.source(source)
+        for state in states:
+            service.request(source)
+            service.perform(state)
+    scheduler.forget(service.database, service.clock.turn(days=399))
+    assert len(service.runs()) == 4
+    waiting = service.request("b")
+    kept = service.runs(source_id="a")[1]["id"]
+    scheduler.forget(service.database, service.clock.turn(days=2))
+    assert [run["id"] for run in service.runs()] == [kept, waiting]
 
 
 def test_a_time_that_a_fast_clock_has_queued_before_an_edit_does_not_hold_up_the_others(service: Service) -> None:

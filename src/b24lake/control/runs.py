@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, or_, select
+from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, defer
 
@@ -41,6 +41,7 @@ AT_WORK = (RUNNING, CANCELLING)
 ENDED = (SUCCESS, PARTIAL, FAILED, CANCELED)
 STATES = (*WAITING, *AT_WORK, *ENDED)
 ACTIVE, PAUSED = "active", "paused"
+KEPT = timedelta(days=400)  # of runs, from when they were asked for
 _REMEMBERED = timedelta(days=1)  # that a run was asked for under a key
 MANUAL, RETRY, SCHEDULE, EVENT, FULL_SYNC = "manual", "retry", "schedule", "event", "full_sync"
 
@@ -178,6 +179,13 @@ def drop(session: Session, run: Run, now: datetime) -> None:
         for arrival in arrivals:
             session.delete(arrival)
     run.state, run.ended_at = CANCELED, now
+
+
+def forget(session: Session, now: datetime) -> None:
+    """Delete runs of long ago with all that is known of them; the last success of each source stays."""
+    last = select(func.max(Run.id)).where(Run.state == SUCCESS).group_by(Run.source_id)  # ids begin with their time
+    old = select(Run.id).where(Run.queued_at < now - KEPT, Run.state.in_(ENDED), Run.id.not_in(last))
+    session.execute(delete(Run).where(Run.id.in_(old)).execution_options(synchronize_session=False))
 
 
 def found(session: Session, run_id: str, *, lock: bool = False) -> Run:

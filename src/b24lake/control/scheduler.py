@@ -27,7 +27,8 @@ from b24lake.control.telling import INFO, WARNING, Line
 from b24lake.errors import B24LakeError, UsageError
 
 TICK_SECONDS = 0.5
-LOOK_SECONDS = 60.0  # between two looks for what is late, or old
+LOOK_SECONDS = 60.0  # between two looks for what is late
+FORGET_SECONDS = 1800.0  # between two looks for what is old
 SEND_SECONDS = 5.0  # between two deliveries
 LATE = timedelta(minutes=2)  # a run queued later than this after its time says so in its log
 _FORGET_WORKERS = timedelta(days=1)
@@ -111,15 +112,21 @@ def look_for_late(database: Database, now: datetime) -> list[str]:
     return late
 
 
-def tidy(database: Database, now: datetime) -> None:
-    """Forget old logs and workers that have ended; give up what waits for the event of a trigger that is no more."""
+def give_up(database: Database, now: datetime) -> None:
+    """Cancel what waits for the event of a trigger that is no more."""
+    alive = select(Trigger.id).where(Trigger.kind == "event", Trigger.enabled)
+    lost = or_(Run.trigger_id.is_(None), Run.trigger_id.not_in(alive))
+    with database.writing() as session:
+        session.execute(update(Run).where(Run.state == PENDING, lost).values(state=runs.CANCELED, ended_at=now))
+
+
+def forget(database: Database, now: datetime) -> None:
+    """Forget what is old: logs, runs, workers that have ended."""
     with database.writing() as session:
         logs.prune(session, now)
+        runs.forget(session, now)
         gone = Worker.heartbeat_at < now - _FORGET_WORKERS
         session.execute(delete(Worker).where(gone, Worker.state != "alive"))
-        alive = select(Trigger.id).where(Trigger.kind == "event", Trigger.enabled)
-        lost = or_(Run.trigger_id.is_(None), Run.trigger_id.not_in(alive))
-        session.execute(update(Run).where(Run.state == PENDING, lost).values(state=runs.CANCELED, ended_at=now))
 
 
 class Scheduler:
@@ -131,7 +138,8 @@ class Scheduler:
         jobs: list[tuple[float, Callable[[], object]]] = [
             (TICK_SECONDS, lambda: tick(database, clock())),
             (LOOK_SECONDS, lambda: look_for_late(database, clock())),
-            (LOOK_SECONDS, lambda: tidy(database, clock())),
+            (LOOK_SECONDS, lambda: give_up(database, clock())),
+            (FORGET_SECONDS, lambda: forget(database, clock())),
             (SEND_SECONDS, lambda: delivery.deliver(database, keyring, clock())),
         ]
         self._threads = [threading.Thread(target=self._repeat, args=job, daemon=True) for job in jobs]
