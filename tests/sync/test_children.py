@@ -221,7 +221,7 @@ def test_deals_that_are_refused_for_once_keep_what_they_had(serve: Callable[...,
     ids=lambda fault: str(fault["kind"]),
 )
 def test_what_is_not_answered_is_asked_again(serve: Callable[..., Server], lake: Lake, fault: dict[str, Any]) -> None:
-    server = serve(deals=400)
+    server = serve(deals=400, operating_window=10)  # for as long a method may rest
     lay_comments(server, deal_ids(server)[3], 63)
     sync_once(server, lake, fault)
     assert_equal(lake, server)

@@ -109,7 +109,7 @@ def test_without_the_bulk_method_deals_are_asked_one_by_one(serve: Callable[...,
     ids=lambda fault: str(fault["kind"]),
 )
 def test_what_is_not_answered_is_asked_again(serve: Callable[..., Server], lake: Lake, fault: dict[str, Any]) -> None:
-    server = serve(deals=900)
+    server = serve(deals=900, operating_window=10)  # for as long a method may rest
     server.portal.fault(**fault)
     report = sync(lake, server)
     server.portal.mend()
