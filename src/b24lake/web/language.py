@@ -15,6 +15,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
+from b24lake.web.wording import Wording
+
 LOCALES = Path(__file__).parent / "locales"
 LANGUAGES = {"en": "English", "pt_BR": "Português (Brasil)"}
 """Code -> its name in itself. A new one needs `locales/CODE/LC_MESSAGES/b24lake.po` and a line here."""
@@ -27,11 +29,13 @@ class Language:
     code        as in LANGUAGES
     text        a message in this language
     texts       one of two messages, by a number
+    wording     what errors say
     """
 
     code: str
     text: Callable[[str], str]
     texts: Callable[[str, str, int], str]
+    wording: Wording
 
     @property
     def tag(self) -> str:
@@ -62,7 +66,8 @@ class Language:
 def language(code: str) -> Language:
     """The language of a code. Raises KeyError where there is no such language."""
     found = _texts(LOCALES / code / "LC_MESSAGES" / "b24lake.po")
-    return Language(code, found.gettext, found.ngettext)
+    held = {english: text for english, text in getattr(found, "_catalog", {}).items() if isinstance(english, str)}
+    return Language(code, found.gettext, found.ngettext, Wording(held, found.gettext))
 
 
 def clock(seconds: float | None) -> str:

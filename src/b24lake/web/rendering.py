@@ -67,5 +67,12 @@ def environment() -> Environment:
 def page(name: str, viewer: Viewer, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
     """A template as an answer, in the viewer's language."""
     language = viewer.language
-    told = {"viewer": viewer, "_": language.text, "gettext": language.text, "ngettext": language.texts, **values}
+    told = {
+        "viewer": viewer,
+        "_": language.text,
+        "gettext": language.text,
+        "ngettext": language.texts,
+        "told": language.wording.told,
+        **values,
+    }
     return HTMLResponse(environment().get_template(name).render(told), status_code=status)

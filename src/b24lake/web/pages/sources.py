@@ -271,5 +271,6 @@ def _refused(asked: Asking, form: Form, error: UsageError) -> Response:
     """What cannot be done is said beside the list; without scripts it is a page of its own."""
     if not asked.fragment:
         raise error
-    said = ". ".join(part for part in (error.what, error.why, error.fix) if part)
+    told = asked.viewer.language.wording.told
+    said = ". ".join(told(part) for part in (error.what, error.why, error.fix) if part)
     return _answer(asked, _wanted(form.data), message=said, level="danger")
