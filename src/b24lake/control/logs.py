@@ -121,7 +121,7 @@ def page(
 
 
 def prune(session: Session, now: datetime) -> None:
-    """Forget the lines of runs that ended long ago; the runs themselves, small rows, stay."""
+    """Forget the lines of runs that ended long ago; the runs themselves, small rows, stay longer."""
     old = select(Run.id).where(Run.ended_at < now - KEPT)
     session.execute(delete(RunLog).where(RunLog.run_id.in_(old)).execution_options(synchronize_session=False))
 

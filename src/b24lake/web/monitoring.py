@@ -15,7 +15,6 @@ from b24lake.errors import B24LakeError
 from b24lake.web.site import Site
 
 router = APIRouter(include_in_schema=False)
-PATHS = frozenset({"/metrics", "/healthz"})
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 

@@ -38,6 +38,11 @@ class Site:
     private: bool = False
     jobs: Jobs = field(default_factory=Jobs, repr=False)
 
+    @property
+    def own(self) -> bool:
+        """Whether webhooks may lead to this machine itself: where nobody logs in, whoever asks is on it."""
+        return not self.login
+
     @cached_property
     def secret(self) -> bytes:
         """What signs cookies and forms: made of the installation's key, so that it is the same after a restart."""

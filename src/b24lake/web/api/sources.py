@@ -196,7 +196,7 @@ def _check_match(source: Source, if_match: str | None) -> None:
 def _webhook(caller: Caller, url: str) -> Webhook:
     """A webhook as it was sent. Raises UsageError for one that is none, or that this service may not ask."""
     webhook = parse(url, allow_http=caller.site.private)
-    refuse_private(webhook, private=caller.site.private, own=not caller.site.login)
+    refuse_private(webhook, private=caller.site.private, own=caller.site.own)
     return webhook
 
 
@@ -205,7 +205,7 @@ def _asked(caller: Caller, source: str) -> Source:
     site = caller.site
     with site.database.reading() as session:
         found = caller.source(session, source)
-    refuse_private(webhook_of(found, site.keyring), private=site.private, own=not site.login)
+    refuse_private(webhook_of(found, site.keyring), private=site.private, own=site.own)
     return found
 
 

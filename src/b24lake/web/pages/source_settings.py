@@ -284,7 +284,7 @@ def change_webhook(source_id: str, asked: Asked, form: Sent) -> Response:
     site = asked.site
     try:
         webhook = parse(form.text("webhook"), allow_http=site.private)
-        targets.refuse_private(webhook, private=site.private, own=not site.login)
+        targets.refuse_private(webhook, private=site.private, own=site.own)
         with changing(asked, source_id) as (session, source):
             sources.change_webhook(session, site.keyring, site.here, asked.actor, source, webhook)
     except UsageError as error:
@@ -296,7 +296,7 @@ def change_webhook(source_id: str, asked: Asked, form: Sent) -> Response:
 def check(source_id: str, asked: Asked, form: Sent) -> Response:  # noqa: ARG001  Sent checks the form's token
     """Ask the portal, and look at the lake and the tables."""
     source, site = existing(asked, source_id), asked.site
-    targets.refuse_private(webhook_of(source, site.keyring), private=site.private, own=not site.login)
+    targets.refuse_private(webhook_of(source, site.keyring), private=site.private, own=site.own)
     checked = sources.check(source, site.keyring, site.here, site.clock())
     with changing(asked, source_id) as (session, mine):
         sources.keep_checks(session, mine, checked, site.clock())

@@ -163,7 +163,7 @@ def _ask(asked: Asking, webhook: Webhook, plan: str, *, again: bool = False) -> 
 
     def work() -> Checked:
         try:
-            targets.refuse_private(webhook, private=site.private, own=not site.login)
+            targets.refuse_private(webhook, private=site.private, own=site.own)
             return checking.check(webhook, site.here.home, site.clock(), portal_plan=plan)
         except B24LakeError as error:
             return Checked([Check("connection", "failed", error.what, error.why, error.fix)])
@@ -226,7 +226,7 @@ def _webhook(asked: Asking, form: Form, errors: Errors) -> Webhook | None:
         site = asked.site
         webhook = parse(form.text("webhook"), allow_http=site.private)
         # Its name is looked up with the checks, which nobody waits for.
-        targets.refuse_private(webhook, private=site.private, own=not site.login, resolve=lambda _host: ())
+        targets.refuse_private(webhook, private=site.private, own=site.own, resolve=lambda _host: ())
     except UsageError as error:
         errors["webhook"] = error
         return None

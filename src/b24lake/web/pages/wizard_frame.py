@@ -92,7 +92,7 @@ def detour(source: Source, step: str) -> Response | None:
 def guarded(site: Site, source: Source) -> Webhook:
     """The source's webhook, where it may be asked. Looks its host up, so call it in the background."""
     webhook = webhook_of(source, site.keyring)
-    targets.refuse_private(webhook, private=site.private, own=not site.login)
+    targets.refuse_private(webhook, private=site.private, own=site.own)
     return webhook
 
 
