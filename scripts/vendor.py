@@ -31,12 +31,14 @@ class Package:
 
 
 ICONS = """
-    activity alert-circle alert-triangle arrow-back-up arrow-right bell brand-speedtest calendar-time check checklist
-    chevron-down chevron-right circle-check circle-dashed circle-x clock clock-pause cloud-download code copy database
-    dots-vertical download edit external-link eye eye-off file-text filter folder folder-plus help hierarchy-2 history
-    home info-circle key language layers-subtract list-details lock logout mail moon package pencil player-pause
-    player-play player-stop plug plus refresh rotate search settings shield-lock sun table timeline trash user users
-    webhook world x
+    activity alert-circle alert-triangle arrow-back-up arrow-right arrows-diff bell bolt book brand-speedtest
+    calendar-time chart-line check checklist chevron-down chevron-right circle-check circle-dashed circle-x clock
+    clock-pause clock-play cloud-download code columns copy database device-floppy dots-vertical download edit
+    external-link eye eye-off file-text file-type-csv filter focus-centered folder folder-plus git-compare help
+    hierarchy-2 history home info-circle key language layers-subtract link list-details lock logout mail moon package
+    pencil player-pause player-play player-skip-back player-stop plug plus puzzle refresh robot rotate search server
+    settings shield-lock sitemap star sun table table-export terminal-2 timeline trash user users versions webhook
+    world x zoom-in zoom-out
 """.split()
 PACKAGES = (
     Package(

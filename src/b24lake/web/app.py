@@ -26,6 +26,7 @@ from b24lake.web.pages import (
     source_state,
     source_triggers,
     sources,
+    table,
     triggers,
     wizard,
     wizard_check,
@@ -37,7 +38,7 @@ from b24lake.web.site import Site
 
 WIZARD = (wizard, wizard_streams, wizard_tables, wizard_source, wizard_check)
 SOURCE = (source_state, source_triggers, source_settings, source_alerts, source)
-PAGES = (base, account, accounts, reference, triggers, *WIZARD, sources, *SOURCE, runs, catalog, helping)
+PAGES = (base, account, accounts, reference, triggers, *WIZARD, sources, *SOURCE, runs, catalog, table, helping)
 """In this order: the pages of one source come last, since their addresses begin with any word."""
 
 

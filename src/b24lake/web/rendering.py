@@ -18,6 +18,7 @@ from b24lake.web import assets
 from b24lake.web.language import LANGUAGES, Language, clock
 
 TEMPLATES = Path(__file__).parent / "templates"
+UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,13 @@ class Viewer:
     def ago(self, at: datetime | None) -> str:
         """How long ago, or in how long."""
         return self.language.ago(at, self.now)
+
+    def size(self, count: int) -> str:
+        """Bytes in words; 1 kB = 1,000 bytes."""
+        value, step = float(count), 0
+        while value >= 1000 and step < len(UNITS) - 1:
+            value, step = value / 1000, step + 1
+        return f"{self.language.number(value, 1 if step else 0)} {UNITS[step]}"
 
 
 @cache

@@ -22,3 +22,8 @@ document.addEventListener("htmx:config:request", (event) => {
   const token = document.querySelector("meta[name=csrf-token]").content;
   event.detail.ctx.request.headers["X-CSRF-Token"] = token;
 });
+
+// On a phone the tabs of a page are wider than the screen, and the one that is shown has to be seen.
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelector(".page-tabs .active")?.scrollIntoView({ inline: "center", block: "nearest" });
+});

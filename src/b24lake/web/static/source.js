@@ -1,9 +1,4 @@
-// The page of a source: on a phone its tabs are wider than the screen, and the one that is shown has to be seen.
-document.addEventListener("DOMContentLoaded", () => {
-  document.querySelector(".source-tabs .active")?.scrollIntoView({ inline: "center", block: "nearest" });
-});
-
-// Its charts: rows and seconds of each run as bars, the age of the data as a line.
+// Charts of a source: rows and seconds of each run as bars, the age of the data as a line.
 document.addEventListener("DOMContentLoaded", () => {
   const held = document.getElementById("charts");
   if (!held) return;
