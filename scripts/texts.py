@@ -1,7 +1,8 @@
 """Collect the texts of the screens into the catalogues of the languages: `make texts`.
 
 Templates say _("…") and ngettext("…", "…", n), Python says `asked.say("…")`, all with the English text itself. What
-errors say is collected from where they are raised, with `{}` for each value; `b24lake/web/wording.py` finds it by that.
+errors and checks say is collected from where they are made, with `{}` for each value; `b24lake/web/wording.py` finds it
+by that.
 Each catalogue, `src/b24lake/web/locales/LANGUAGE/LC_MESSAGES/b24lake.po`, keeps the translations that it has, gets an
 empty one for a new text, and loses those that nothing says any more.
 """
@@ -10,7 +11,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -36,33 +38,86 @@ def texts() -> Catalog:
         found.add(stream.title, locations=[("streams", 0)])
     for file in sorted(SRC.rglob("*.py")):
         if not {"cli", "sandbox"} & set(file.relative_to(SRC).parts):
-            for pattern in errors(ast.parse(file.read_text(encoding="utf-8"))):
+            for pattern in spoken(ast.parse(file.read_text(encoding="utf-8"))):
                 found.add(pattern, locations=[("errors", 0)])
     return found
 
 
-def errors(module: ast.Module) -> Iterator[str]:
-    """What the errors of a module say, as far as the call itself tells it."""
+PARTS = {"what", "why", "fix", "says", "cause", "cure", "title"}
+UNNAMED = {
+    "Error": (0,),
+    "Check": (0, 2, 3, 4),
+    "Stream": (),
+}  # by how a name ends: which arguments without one are texts
+
+
+def spoken(module: ast.Module) -> Iterator[str]:
+    """What the errors and checks of a module say, as far as the module itself tells it."""
+    means = _meanings(module)
     for node in ast.walk(module):
-        if isinstance(node, ast.Call) and _name(node.func).endswith("Error"):
-            said = [*node.args[:1], *(word.value for word in node.keywords if word.arg in {"what", "why", "fix"})]
-            for part in said:
-                text = _pattern(part)
-                if any(letter.isalpha() for letter in text) and (PLACE not in text or patterns([text])):
-                    yield text
+        if isinstance(node, ast.Call):
+            places = next((its for end, its in UNNAMED.items() if _name(node.func).endswith(end)), None)
+            if places is not None:
+                unnamed = [part for place, part in enumerate(node.args) if place in places]
+                for part in [*unnamed, *(word.value for word in node.keywords if word.arg in PARTS)]:
+                    yield from filter(_telling, _patterns(part, means))
+
+
+def _telling(text: str) -> bool:
+    return any(letter.isalpha() for letter in text) and (PLACE not in text or bool(patterns([text])))
+
+
+def _meanings(module: ast.Module) -> dict[str, list[ast.expr]]:
+    """What the names of a module may stand for: what is assigned to them, or what functions of that name return."""
+    found: dict[str, list[ast.expr]] = defaultdict(list)
+    for node in ast.walk(module):
+        match node:
+            case ast.Assign(targets=[target], value=value):
+                _assigned(target, value, found)
+            case ast.FunctionDef(name=name):
+                found[name] += [one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value]
+    return found
+
+
+def _assigned(target: ast.expr, value: ast.expr, found: dict[str, list[ast.expr]]) -> None:
+    match target, value:
+        case ast.Name(id=name), _:
+            found[name].append(value)
+        case ast.Tuple(), ast.IfExp(body=first, orelse=second):
+            _assigned(target, first, found)
+            _assigned(target, second, found)
+        case ast.Tuple(elts=targets), ast.Tuple(elts=values) if len(targets) == len(values):
+            for one, its in zip(targets, values, strict=True):
+                _assigned(one, its, found)
 
 
 def _name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
-def _pattern(node: ast.expr) -> str:
+def _patterns(node: ast.expr, means: Mapping[str, list[ast.expr]], depth: int = 4) -> list[str]:
+    """The texts that an expression may be, with a place for each part that only the run knows."""
+    if depth == 0:
+        return []
+
+    def each(*parts: ast.expr) -> list[str]:
+        return [text for part in parts for text in _patterns(part, means, depth - 1)]
+
     match node:
         case ast.Constant(value=str(text)):
-            return text
+            return [text]
         case ast.JoinedStr(values=parts):
-            return "".join(str(part.value) if isinstance(part, ast.Constant) else PLACE for part in parts)
-    return ""
+            whole = "".join(str(part.value) if isinstance(part, ast.Constant) else PLACE for part in parts)
+            return [whole, *each(*(part.value for part in parts if isinstance(part, ast.FormattedValue)))]
+        case ast.IfExp(body=first, orelse=second):
+            return each(first, second)
+        case ast.BoolOp(values=parts):
+            return each(*parts)
+        case ast.BinOp(op=ast.Add(), left=left, right=right):
+            return [before + after for before in each(left) for after in each(right)]
+        case ast.Name(id=name) | ast.Call(func=ast.Name(id=name)):
+            return each(*means.get(name, []))
+    return []
 
 
 def catalogues() -> Iterator[tuple[Path, Catalog]]:

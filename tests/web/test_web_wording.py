@@ -42,7 +42,7 @@ def test_what_is_told(text: str, told: str) -> None:
 @given(st.text())
 def test_any_text_is_told_somehow(text: str) -> None:
     for known in (PORTUGUESE, language("pt_BR").wording, language("en").wording):
-        assert isinstance(known.told(text), str)
+        assert isinstance(known.told(text) + known.sentence(text), str)
     assert language("en").wording.told(text) == text
 
 
@@ -62,3 +62,19 @@ def test_a_form_says_what_is_wrong_in_portuguese(web: Web) -> None:
     web.client.cookies.set("language", "pt_BR")
     said = words(web.post("/sources/new/bitrix24", {"webhook": "nothing", "threshold": "-5"}).text)
     assert "threshold cannot be" not in said
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (
+            "There is no zone X. Why: it has 3 parts of 5. Fix: Next.",
+            "Não há fuso X. Why: tem 3 partes de 5. What to do: Avançar.",
+        ),
+        ("There is no zone X. Fix: Next.", "Não há fuso X. What to do: Avançar."),
+        ("There is no zone X.", "Não há fuso X."),
+        ("Something else", "Something else"),
+    ],
+)
+def test_an_error_that_was_kept_as_one_text_is_said_part_by_part(kept: str, said: str) -> None:
+    assert PORTUGUESE.sentence(kept) == said

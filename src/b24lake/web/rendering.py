@@ -81,6 +81,7 @@ def page(name: str, viewer: Viewer, values: Mapping[str, Any], *, status: int = 
         "gettext": language.text,
         "ngettext": language.texts,
         "told": language.wording.told,
+        "sentence": language.wording.sentence,
         **values,
     }
     return HTMLResponse(environment().get_template(name).render(told), status_code=status)

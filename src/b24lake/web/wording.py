@@ -13,6 +13,7 @@ from functools import cached_property
 PLACE = "{}"
 LEAST = 6  # letters that a pattern has beside its values; fewer would be found anywhere
 DEEPEST = 3  # an error may quote another one
+_WHOLE = re.compile(r"(.+?)(?:\. Why: (.+?))?(?:\. Fix: (.+?))?\.", re.DOTALL)
 
 
 class Wording:
@@ -37,6 +38,15 @@ class Wording:
             if match:
                 return _filled(translation, [self.told(value, depth - 1) for value in match.groups()])
         return text
+
+    def sentence(self, text: str) -> str:
+        """An error that was kept as one text, as `str(error)` says it: each of its parts in this language."""
+        parts = _WHOLE.fullmatch(text)
+        if not parts:
+            return self.told(text)
+        what, why, fix = (self.told(part or "") for part in parts.groups())
+        said = [what, f"{self._say('Why')}: {why}" if why else "", f"{self._say('What to do')}: {fix}" if fix else ""]
+        return ". ".join(filter(None, said)) + "."
 
 
 def patterns(texts: Iterable[str]) -> list[str]:
