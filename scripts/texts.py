@@ -44,11 +44,8 @@ def texts() -> Catalog:
 
 
 PARTS = {"what", "why", "fix", "says", "cause", "cure", "title"}
-UNNAMED = {
-    "Error": (0,),
-    "Check": (0, 2, 3, 4),
-    "Stream": (),
-}  # by how a name ends: which arguments without one are texts
+UNNAMED = {"Error": (0,), "Check": (0, 2, 3, 4), "Stream": (), "said.append": (0,), "said.extend": (0,)}
+"""By how the name of what is called ends: which arguments without a name are texts."""
 
 
 def spoken(module: ast.Module) -> Iterator[str]:
@@ -56,7 +53,7 @@ def spoken(module: ast.Module) -> Iterator[str]:
     means = _meanings(module)
     for node in ast.walk(module):
         if isinstance(node, ast.Call):
-            places = next((its for end, its in UNNAMED.items() if _name(node.func).endswith(end)), None)
+            places = next((its for end, its in UNNAMED.items() if ast.unparse(node.func).endswith(end)), None)
             if places is not None:
                 unnamed = [part for place, part in enumerate(node.args) if place in places]
                 for part in [*unnamed, *(word.value for word in node.keywords if word.arg in PARTS)]:
@@ -91,10 +88,6 @@ def _assigned(target: ast.expr, value: ast.expr, found: dict[str, list[ast.expr]
                 _assigned(one, its, found)
 
 
-def _name(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
-
-
 def _patterns(node: ast.expr, means: Mapping[str, list[ast.expr]], depth: int = 4) -> list[str]:
     """The texts that an expression may be, with a place for each part that only the run knows."""
     if depth == 0:
@@ -111,6 +104,8 @@ def _patterns(node: ast.expr, means: Mapping[str, list[ast.expr]], depth: int = 
             return [whole, *each(*(part.value for part in parts if isinstance(part, ast.FormattedValue)))]
         case ast.IfExp(body=first, orelse=second):
             return each(first, second)
+        case ast.GeneratorExp(elt=one):
+            return each(one)
         case ast.BoolOp(values=parts):
             return each(*parts)
         case ast.BinOp(op=ast.Add(), left=left, right=right):

@@ -13,11 +13,13 @@ from playwright.sync_api import Page, expect
 from source_pages import state_of
 from web_site import Web
 
-from b24lake.control import audit, sources
+from b24lake.control import audit, runs, sources
 from b24lake.control.audit import Actor
 from b24lake.control.models import Source
+from b24lake.control.runs import ENDED
 from b24lake.control.source_settings import FIELDS, value_of
 from b24lake.control.worker import Worker
+from b24lake.lake import catalog
 from b24lake.sandbox import Server
 
 SETTINGS = "/sources/a/settings"
@@ -210,3 +212,30 @@ def test_bookmarks_are_shown_moved_and_reset(
     moved = [entry.detail["stream"] for entry in audit.entries(web.site.database) if "bookmark" in entry.action]
     assert moved == ["deal_stage_history", "deals", "deals"]
     assert worker.most == 2
+
+
+# --- tables that move -------------------------------------------------------------------------------------------------
+
+
+def test_tables_move_with_their_history_or_stay(web: Web, worker: Worker, serve: Callable[..., Server]) -> None:
+    source = web.source("a", "departments", "users", url=serve().url)
+    run = runs.request(web.site.database, source, web.site.clock())
+    web.awaited(lambda: runs.shown(web.site.database, run)["state"] in ENDED)
+    lake = web.site.here.lake
+    first = len(catalog.describe(lake, "raw.a_users").versions)
+    moved = web.post(SETTINGS, form(web) | {"prefix": "b_", "layer": "trusted", "move_tables": "true"})
+    assert moved.status_code == 303
+    assert [one.sql_name for one in catalog.tables(lake)] == ["trusted.b_departments", "trusted.b_users"]
+    assert len(catalog.describe(lake, "trusted.b_users").versions) == first
+    stays = form(web) | {"prefix": "c_"}
+    assert web.post(SETTINGS, stays).status_code == 303
+    assert [one.sql_name for one in catalog.tables(lake)] == ["trusted.b_departments", "trusted.b_users"]
+    step = "/sources/a/setup/tables"
+    again = {"layer": "raw", "folder": "bitrix24", "prefix": "b_", "deleted": "remove", "then": "stay"}
+    names = {"table.departments": "departments", "table.users": "people"}
+    web.post(SETTINGS, form(web) | {"prefix": "b_"})
+    assert "Move the tables that are there" in web.get(step).text
+    web.client.cookies.set("language", "pt_BR")
+    assert web.post(step, again | names | {"move_tables": "true"}).status_code == 303
+    assert "agora é" in web.text(step)
+    assert [one.sql_name for one in catalog.tables(lake)] == ["raw.departments", "raw.people"]

@@ -57,9 +57,12 @@ def move_all(
         refuse_at_work(session, source, f"The tables of {source.id} cannot be moved now")
     for old, new in tables:
         moving.target(new.parent.parent, old, layer=new.parent.name, name=new.name)
+    said = []
     for old, new in tables:
         move(old, new)
-    return ["{} is {} now, with its history".format(*told_apart(old, new)) for old, new in tables]
+        before_now, now = told_apart(old, new)
+        said.append(f"{before_now} is {now} now, with its history")
+    return said
 
 
 def refuse_at_work(session: Session, source: Source, what: str) -> None:

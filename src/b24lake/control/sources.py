@@ -222,7 +222,8 @@ def edit(
         choices.choose(source, only)
     for name, changes in (streams or {}).items():
         choices.change(source, name, changes)
-    said = [f"{name} is no longer read, since its setting is off" for name in choices.drop_hidden(source)]
+    said: list[str] = []
+    said.extend(f"{name} is no longer read, since its setting is off" for name in choices.drop_hidden(source))
     said += _settle(session, source, before, here, move)
     said += claims.hiding(source, hidden, here)
     source.checks = [one for one in source.checks if one["name"] not in _OF_SETTINGS]

@@ -58,6 +58,10 @@ class Asking:
         """A text in the viewer's language. Call it with the text itself: the catalogues are made from these calls."""
         return self.viewer.language.text(message)
 
+    def told(self, words: str) -> str:
+        """What a service said, in the viewer's language."""
+        return self.viewer.language.wording.told(words)
+
 
 def asking(request: Request) -> Asking:
     """The request as pages see it."""

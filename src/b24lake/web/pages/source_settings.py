@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Response
 
-from b24lake.control import audit, sources
+from b24lake.control import audit, relocation, sources
 from b24lake.control.models import Source
 from b24lake.control.source_settings import DESCRIPTION, FIELDS, read, value_of, webhook_of
 from b24lake.errors import B24LakeError, UsageError
@@ -181,15 +181,16 @@ def save(source_id: str, asked: Asked, form: Sent) -> Response:
     wrong = _wrong(mine)
     said: list[str] = []
     try:
-        with changing(asked, source_id) as (session, source):
+        with relocation.moves(asked.site.here.home) as mover, changing(asked, source_id) as (session, source):
+            move = mover if form.on("move_tables") else None
             now = written(source)
             others = source.updated_at.isoformat() != form.text("seen")
             theirs = {name: now[name] for name in before if name in now and now[name] != before[name]} if others else {}
             ours = {name: value for name, value in mine.items() if value != now[name]}
             if not wrong and not theirs and ours:
-                said = sources.edit(session, asked.site.here, asked.actor, source, ours)
+                said = sources.edit(session, asked.site.here, asked.actor, source, ours, move=move)
     except UsageError as error:
-        return _page(asked, source_id, typed=sent, error=error)
+        return _page(asked, source_id, typed=sent, error=error, moving=form.on("move_tables"))
     if wrong or theirs:
         return _page(
             asked,
@@ -197,9 +198,10 @@ def save(source_id: str, asked: Asked, form: Sent) -> Response:
             typed={**sent, **{n: v for n, v in theirs.items() if n not in mine}},
             wrong=wrong,
             theirs=theirs,
+            moving=form.on("move_tables"),
         )
     done = asked.say("The settings are saved.") if ours else asked.say("Nothing was changed.")
-    return seen_after(asked, f"/sources/{source_id}/settings", done, *said)
+    return seen_after(asked, f"/sources/{source_id}/settings", done, *map(asked.told, said))
 
 
 def _sent(form: Form) -> dict[str, str]:
@@ -238,6 +240,7 @@ def _page(
     theirs: Mapping[str, str] | None = None,
     error: B24LakeError | None = None,
     webhook_error: B24LakeError | None = None,
+    moving: bool = False,
 ) -> Response:
     told = frame(asked, source_id, "settings")
     source: Source = told["source"]
@@ -264,6 +267,7 @@ def _page(
         who=_who(asked, source_id) if theirs else "",
         error=error,
         webhook_error=webhook_error,
+        moving=moving,
         longest=DESCRIPTION,
         choice_title=lambda value: choice_title(asked, value),
     )

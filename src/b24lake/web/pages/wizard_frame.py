@@ -188,4 +188,4 @@ def onward(asked: Asking, source: Source, step: str, form: Form, said: Sequence[
     reachable = setup.reachable(source)
     target = wanted if wanted in reachable else setup.following(step)
     target = target if target in reachable else setup.first_open(source)
-    return seen_after(asked, path(source.id, target), *(f"{one}." for one in said))
+    return seen_after(asked, path(source.id, target), *(f"{asked.told(one)}." for one in said))

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from b24lake.control import choices, claims, setup, sources
+from b24lake.control import choices, claims, relocation, setup, sources
 from b24lake.control.models import Source, SourceStream
 from b24lake.control.setup import TABLES
 from b24lake.control.source_settings import lake_of, value_of
@@ -58,14 +58,16 @@ def save(asked: Asked, source_id: str, form: Sent) -> Response:
     source, typed = frame.look(asked, source_id), _typed(form)
     settings, errors = frame.settings_of({name: typed[name] for name in SETTINGS})
     try:
-        with asked.site.database.writing() as session:
+        home, database = asked.site.here.home, asked.site.database
+        with relocation.moves(home) as mover, database.writing() as session:
+            move = mover if typed["move_tables"] == "true" else None
             source = frame.get(session, asked, source_id, lock=True)
             frame.refuse_stale(asked, source, form)
             changes = _changes(source, typed)
             errors |= _problems(asked, session, source, typed)
             errors |= _hiding_problems(frame.discovered(asked, source), source, changes)
             if not errors:
-                said = sources.edit(session, asked.site.here, asked.actor, source, settings, streams=changes)
+                said = sources.edit(session, asked.site.here, asked.actor, source, settings, streams=changes, move=move)
                 if frame.goes_forward(TABLES, form):
                     setup.mark(source, TABLES)
     except UsageError as error:
@@ -104,14 +106,14 @@ def columns(asked: Asked, source_id: str, stream: str) -> Response:
 
 def _typed(form: Form) -> dict[str, str]:
     """What was typed: settings by their names, and `table.deals` and so on."""
-    typed = {name: form.text(name) for name in SETTINGS}
+    typed = {name: form.text(name) for name in (*SETTINGS, "move_tables")}
     for field in FIELDS:
         typed |= {f"{field}.{stream}": value for stream, value in form.under(f"{field}.").items()}
     return typed
 
 
 def _stored(source: Source) -> dict[str, str]:
-    stored = {name: str(value_of(source, name)) for name in SETTINGS}
+    stored = {name: str(value_of(source, name)) for name in SETTINGS} | {"move_tables": ""}
     for one in _rows(source):
         stored |= {
             f"table.{one.stream}": one.table_name,
