@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from b24lake.lake.place import place
 from b24lake.sandbox import Portal, Server, Settings
 from object_store import BUCKET, ObjectStore
 from running import SMALL, Lake, Ran, command, environment
+
+settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
+settings.load_profile("untimed")
 
 
 @pytest.fixture

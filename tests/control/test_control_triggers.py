@@ -106,7 +106,7 @@ def test_circles_are_refused_however_long_they_are(desk: Desk) -> None:
         change(desk, "d.schedule", spec=after("a"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(edges=st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")), max_size=14))
 def test_what_is_accepted_never_runs_in_a_circle(edges: list[tuple[str, str]]) -> None:
     waits: dict[str, set[str]] = {}

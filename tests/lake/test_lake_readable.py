@@ -302,7 +302,7 @@ def described_tables(draw: st.DrawFn) -> tuple[Described, dict[str, Described]]:
     return Described("raw", "t0", own, refers, money), others
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(described_tables())
 def test_any_names_make_one_valid_select_without_new_rows(made: tuple[Described, dict[str, Described]]) -> None:
     table, others = made

@@ -196,7 +196,7 @@ def test_a_table_whose_files_do_not_say_it_all_is_left_alone(deals: Deals, chang
 KEYS = st.lists(st.integers(0, 40), max_size=30, unique=True)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     old=KEYS,
     came=st.dictionaries(st.integers(0, 40), st.sampled_from(["deal", "new"]), max_size=30),

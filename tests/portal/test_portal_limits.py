@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from b24lake.errors import RestError
@@ -44,7 +44,6 @@ def paced(plan: Plan, pauses: Iterable[float]) -> list[float]:
     return sent
 
 
-@settings(deadline=None)
 @given(st.sampled_from([STANDARD, ENTERPRISE]), st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.1, 3.0])), st.randoms())
 def test_a_caller_that_is_alone_is_never_refused(plan: Plan, pauses: list[float], chance: object) -> None:
     sent = paced(plan, [0.0] * (plan.threshold + 40) + pauses + [0.0] * 40)

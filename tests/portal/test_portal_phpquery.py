@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from b24lake.portal.phpquery import command, encode, reference
@@ -33,7 +33,6 @@ def as_php_sees_it(value: Any) -> Any:
     return "" if value is None else str(value)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(TOP, VALUES, max_size=5))
 def test_parameters_survive_the_way_to_php(params: dict[str, Any]) -> None:
     assert parse_query(encode(params)) == as_php_sees_it(params)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from b24lake.errors import (
@@ -234,7 +234,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON, JSON, JSON)
 def test_no_body_surprises_the_reader(result: Any, error: Any, time: Any) -> None:
     sections = {"result": result, "result_error": error, "result_total": time, "result_time": time}
@@ -244,7 +243,6 @@ def test_no_body_surprises_the_reader(result: Any, error: Any, time: Any) -> Non
     assert isinstance(refusal(0, error, time, method="m"), B24LakeError)
 
 
-@settings(deadline=None)
 @given(
     st.binary(max_size=30) | JSON.map(lambda value: json.dumps(value).encode()), st.sampled_from([200, 302, 404, 500])
 )
@@ -370,7 +368,6 @@ def test_half_a_character_is_replaced(
     assert replies.read(200, b'{"result":"%s"}' % written, method="x").result == text
 
 
-@settings(deadline=None)
 @given(JSON, JSON, JSON, st.sampled_from([(",", ":"), (" , ", " : ")]))
 def test_any_large_batch_says_the_same_as_a_small_one(
     result: Any, error: Any, total: Any, separators: tuple[str, str]

@@ -139,7 +139,7 @@ def tables(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_rows_of_json_land_as_the_same_rows_parsed(write: Writer, data: st.DataObject) -> None:
     rows = data.draw(tables())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from b24lake.errors import StreamError
@@ -123,7 +123,6 @@ VALUES = (
 KEYS = st.sampled_from(["TITLE", "OPPORTUNITY", "CLOSED", "UF_CRM_1", "title", "NEW", *(f"N{n}" for n in range(40))])
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.dictionaries(KEYS, VALUES, max_size=6), max_size=6), max_size=3))
 def test_batches_of_any_rows_keep_every_row_and_agree_on_their_types(batches: list[list[dict[str, Any]]]) -> None:
     one, types = decoder(), dict[str, pa.DataType]()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from b24lake.errors import LockedError, PagingError, RestError, RetryError, StreamError
@@ -285,7 +285,6 @@ def test_slow_pages_fill_a_request_by_the_seconds_they_take() -> None:
     assert [(want.owner, pages) for want, pages in fill([Want("endless", 9, seconds=99.0)])] == [("endless", 1)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(2, 50), st.integers(1, 2))), st.integers(1, 50))
 def test_a_request_is_never_overfilled_and_the_first_want_is_served(sizes: list[tuple[int, int]], room: int) -> None:
     wants = [Want(number, pages, least) for number, (pages, least) in enumerate(sizes)]

@@ -54,7 +54,7 @@ SIZES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sizes=st.lists(SIZES, min_size=1, max_size=2), terms=TERMS)
 def test_a_plan_is_never_below_what_is_needed_at_least(sizes: list[Size], terms: Terms) -> None:
     found = planned(*sizes, terms=terms)
@@ -71,7 +71,7 @@ def test_a_plan_is_never_below_what_is_needed_at_least(sizes: list[Size], terms:
     assert found.seconds >= (found.requests - terms.plan.threshold) / terms.plan.drain - 1e-6
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(rows=st.integers(100, 3_000), seconds=st.sampled_from([0.01, 0.2]), threshold=st.sampled_from([0.0, 50.0]))
 def test_thirty_times_the_rows_take_more_of_everything(rows: int, seconds: float, threshold: float) -> None:
     terms = Terms(threshold=threshold, round_trip=0.1)
@@ -81,7 +81,7 @@ def test_thirty_times_the_rows_take_more_of_everything(rows: int, seconds: float
     assert large.seconds > small.seconds
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(terms=TERMS)
 def test_nothing_to_read_is_over_at_once(terms: Terms) -> None:
     assert (estimate([], terms, NOW).requests, estimate([], terms, NOW).seconds) == (0, 0.0)
@@ -209,7 +209,7 @@ def test_nothing_left_takes_no_time() -> None:
     assert remaining([], Terms(), NOW) == remaining([Left("crm.deal.list", 0, 1.0)], Terms(), NOW) == 0.0
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(rows=st.integers(30_000, 100_000), seconds=st.sampled_from([0.002, 0.04]), concurrency=st.sampled_from([1, 4]))
 def test_what_is_left_at_the_beginning_is_about_the_plan(rows: int, seconds: float, concurrency: int) -> None:
     terms = Terms(concurrency=concurrency, round_trip=0.1)

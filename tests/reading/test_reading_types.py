@@ -200,14 +200,14 @@ def check(kind: str, code: str, many: bool, values: list[Any]) -> None:
         assert misfit is not None or expected.holds(here, value, kind, code, many=one.columns[1].many), (value, here)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(TABLES)
 def test_no_value_raises_and_none_is_lost(table: tuple[str, str, bool, list[Any]]) -> None:
     check(*table)
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=5_000)
+@settings(max_examples=5_000)
 @given(TABLES)
 def test_no_value_raises_and_none_is_lost_many_times(table: tuple[str, str, bool, list[Any]]) -> None:
     check(*table)
@@ -266,14 +266,14 @@ def check_usual(kind: str, code: str, many: bool, values: list[Any]) -> None:
     assert landed(values, one, code) == (wanted, [None] * len(values))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(usual_tables())
 def test_usual_values_land_as_the_rules_say(table: tuple[str, str, bool, list[Any]]) -> None:
     check_usual(*table)
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=5_000)
+@settings(max_examples=5_000)
 @given(usual_tables())
 def test_usual_values_land_as_the_rules_say_many_times(table: tuple[str, str, bool, list[Any]]) -> None:
     check_usual(*table)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from b24lake.reading.values import as_text, decode
@@ -297,7 +297,6 @@ def is_zero(value: Any) -> bool:
         return False
 
 
-@settings(deadline=None)
 @given(st.lists(JSON, min_size=1, max_size=5), st.sampled_from(KINDS), st.booleans())
 def test_no_value_raises_and_none_is_lost(values: list[Any], kind: str, many: bool) -> None:
     one = column(kind, many=many)
@@ -310,7 +309,6 @@ def test_no_value_raises_and_none_is_lost(values: list[Any], kind: str, many: bo
         assert landed or kept is not None or is_empty(value) or (kind in LINKS and is_zero(value))
 
 
-@settings(deadline=None)
 @given(st.lists(JSON, min_size=1, max_size=5), st.sampled_from(KINDS), st.booleans())
 def test_what_lands_does_not_depend_on_the_values_beside_it(values: list[Any], kind: str, many: bool) -> None:
     one = column(kind, many=many)
@@ -321,25 +319,21 @@ def test_what_lands_does_not_depend_on_the_values_beside_it(values: list[Any], k
         assert misfit.get(0) == misfits.get(place)
 
 
-@settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1), st.booleans())
 def test_every_integer_lands_exactly(number: int, as_text_: bool) -> None:
     assert read(str(number) if as_text_ else number, column("integer")) == (number, None)
 
 
-@settings(deadline=None)
 @given(st.decimals(-(10**28), 10**28, places=9))
 def test_every_sum_lands_exactly(number: Decimal) -> None:
     assert read(f"{number:f}", column("double", name="PRICE")) == (number, None)
 
 
-@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_float_lands_exactly(number: float) -> None:
     assert read(number, column("double")) == read(repr(number), column("double")) == (number, None)
 
 
-@settings(deadline=None)
 @given(st.dates(min_value=date(1, 1, 3), max_value=date(9999, 12, 29)), st.integers(-14 * 4, 14 * 4))
 def test_midnight_utc_printed_in_any_zone_is_that_day(day: date, quarters: int) -> None:
     zone = timezone(timedelta(minutes=15 * quarters))

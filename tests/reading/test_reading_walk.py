@@ -85,7 +85,7 @@ ID_SETS = st.one_of(
 ).map(sorted)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ID_SETS, st.integers(1, 6), st.randoms(use_true_random=False))
 def test_answers_may_come_back_in_any_order(ids: list[int], flights: int, chance: random.Random) -> None:
     brought = read(task(), PretendPortal(ids), chance=chance, flights=flights)
@@ -93,7 +93,7 @@ def test_answers_may_come_back_in_any_order(ids: list[int], flights: int, chance
     assert brought.requests <= 25 + len(ids) // PAGE
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ID_SETS, st.integers(1, 6), st.sampled_from(ERRORS), st.sampled_from([0.02, 0.1]), st.integers(0, 10**6))
 def test_commands_that_fail_are_asked_again(ids: list[int], flights: int, error: str, share: float, seed: int) -> None:
     chance, row = random.Random(seed), 0
@@ -156,7 +156,7 @@ class Meddler:
         self.checked = len(brought.closed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ID_SETS, st.integers(1, 6), st.sampled_from([0.2, 1.0]), st.randoms(use_true_random=False))
 def test_rows_that_come_and_go_meanwhile_do_not_hurt_the_others(
     ids: list[int], flights: int, every: float, chance: random.Random
@@ -169,7 +169,7 @@ def test_rows_that_come_and_go_meanwhile_do_not_hurt_the_others(
     assert meddler.lasting <= set(brought.ids) <= set(ids) | meddler.inserted
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(ID_SETS, st.randoms(use_true_random=False))
 def test_a_request_that_gets_lost_is_asked_again(ids: list[int], chance: random.Random) -> None:
     one, portal = task(), PretendPortal(ids)

@@ -294,7 +294,7 @@ NAMES = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_is_asked_is_answered_or_refused_in_words(hook, data):
     method = data.draw(st.sampled_from([*sorted(methods()), "batch"]))
