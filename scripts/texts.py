@@ -19,7 +19,9 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from b24lake.lake.layers import FIRST
 from b24lake.streams.definitions import STREAMS
+from b24lake.streams.scopes import SCOPES, tick
 from b24lake.web.wording import PLACE, patterns
 
 SRC = Path(__file__).parent.parent / "src/b24lake"
@@ -34,8 +36,9 @@ def texts() -> Catalog:
     found = Catalog(project="b24lake")
     for name, _, message, _, context in extract_from_dir(WEB, METHODS, OPTIONS, keywords=SAYS):
         found.add(message, locations=[(Path(name).as_posix(), 0)], context=context)
-    for stream in STREAMS.values():  # these are shown by what the service knows of them
-        found.add(stream.title, locations=[("streams", 0)])
+    known = [one.title for one in STREAMS.values()] + [one.unlocks for one in SCOPES.values()] + [tick([PLACE])]
+    for text in [*known, *(layer.description for layer in FIRST)]:  # shown by what the service knows of them
+        found.add(text, locations=[("known", 0)])
     for file in sorted(SRC.rglob("*.py")):
         if not {"cli", "sandbox"} & set(file.relative_to(SRC).parts):
             for pattern in spoken(ast.parse(file.read_text(encoding="utf-8"))):
