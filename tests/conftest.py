@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import settings
 from b24lake.lake.place import place
 from b24lake.sandbox import Portal, Server, Settings
 from object_store import BUCKET, ObjectStore
-from running import SMALL, Lake, Ran, command, environment
+from running import SMALL, Lake, Ran, run
 
 settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
 settings.load_profile("untimed")
@@ -62,9 +62,4 @@ def far_lake(store: ObjectStore, tmp_path: Path) -> Lake:
 @pytest.fixture
 def b24lake(lake: Lake) -> Callable[..., Ran]:
     """Run the command line as a process of its own, with the test's home and lake."""
-
-    def run(*words: str, env: dict[str, str] | None = None) -> Ran:
-        done = subprocess.run(command(*words), capture_output=True, text=True, env=environment(lake, env), timeout=120)
-        return Ran(done.returncode, done.stdout, done.stderr)
-
-    return run
+    return partial(run, lake)

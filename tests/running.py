@@ -15,6 +15,7 @@ from b24lake.sync.home import Home
 from b24lake.sync.options import Options
 from b24lake.sync.report import RunReport
 from b24lake.sync.run import sync
+from forge import forge
 
 SMALL = {"deals": 260, "contacts": 120, "companies": 60, "leads": 110, "activities": 170, "products": 70, "users": 60}
 """Rows of the sandbox portals of most tests."""
@@ -53,6 +54,11 @@ class Ran:
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "b24lake", *words]
+
+
+def run(lake: Lake, *words: str, env: dict[str, str] | None = None, seconds: float = 120) -> Ran:
+    """Run a command with a test's home and lake, in a process of its own."""
+    return Ran(*forge().run(words, environment(lake, env), seconds))
 
 
 def environment(lake: Lake, more: dict[str, str] | None = None) -> dict[str, str]:

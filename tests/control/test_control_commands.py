@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from b24lake.sandbox import Server
-from running import Lake, Ran, command, environment
+from running import Lake, Ran
+from running import run as ran_in
 
 Serve = Callable[..., Server]
 Run = Callable[..., Ran]
@@ -25,10 +26,7 @@ def one_draft(tmp_path_factory: pytest.TempPathFactory) -> Run:
     place = tmp_path_factory.mktemp("draft")
     lake = Lake(place / "lake", place / "home")
 
-    def run(*words: str) -> Ran:
-        done = subprocess.run(command(*words), capture_output=True, text=True, env=environment(lake), timeout=120)
-        return Ran(done.returncode, done.stdout, done.stderr)
-
+    run = partial(ran_in, lake)
     assert run("source", "add", "crm", "--draft", NOWHERE, "-s", "deals").code == 0
     return run
 

@@ -13,7 +13,7 @@ import deltalake
 import pytest
 
 from b24lake.sandbox import Server
-from running import Lake, Ran, command, environment
+from running import Lake, run
 
 SLOW = pytest.mark.slow
 
@@ -36,11 +36,6 @@ def small_disk(lake: Lake) -> Iterator[Lake]:
     """A lake on a disk of 8 MB."""
     with mounted(Path(str(lake.path)), "-t", "tmpfs", "-o", "size=8m", "tmpfs"):
         yield lake
-
-
-def run(lake: Lake, *words: str) -> Ran:
-    done = subprocess.run(command(*words), capture_output=True, text=True, env=environment(lake), timeout=120)
-    return Ran(done.returncode, done.stdout, done.stderr)
 
 
 def titles(lake: Lake, stream: str = "deals") -> dict[int, str]:

@@ -16,7 +16,7 @@ import pytest
 from b24lake.sandbox import Server
 from b24lake.sync.report import RunReport
 from object_store import KEY, SECRET, ObjectStore
-from running import Lake, Ran, command, environment
+from running import Lake, Ran, command, environment, run
 
 OPTIONS = {"deal_contacts": True, "deal_comments": True, "deal_products": True}
 COUNTS = ("status", "sync_type", "rows_read", "rows_inserted", "rows_updated", "rows_deleted", "schema_changes")
@@ -29,11 +29,6 @@ def rows(lake: Lake, stream: str) -> list[Row]:
     key = next(name for name in ("ID", "id") if name in table.column_names)
     found = [{**row, "_deleted_at": row.get("_deleted_at") is not None} for row in table.to_pylist()]
     return sorted(found, key=lambda row: str(row[key]))
-
-
-def run(lake: Lake, *words: str, env: dict[str, str] | None = None) -> Ran:
-    done = subprocess.run(command(*words), capture_output=True, text=True, env=environment(lake, env), timeout=120)
-    return Ran(done.returncode, done.stdout, done.stderr)
 
 
 def same(one: RunReport, other: RunReport) -> None:
