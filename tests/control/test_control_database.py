@@ -51,6 +51,37 @@ def test_every_revision_becomes_what_the_models_say(address: str, home: Home, st
     opened.close()
 
 
+def test_a_new_database_is_what_the_revisions_lead_to(address: str, home: Home) -> None:
+    url = address_of(address, home)
+    migrate(url, "it", to=revisions()[-1])
+    by_revisions = described(url)
+    engine = connections.connections(url, foreign_keys=False)
+    Base.metadata.drop_all(engine)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP TABLE {VERSION_TABLE}"))
+    engine.dispose()
+    migrate(url, "it")
+    assert described(url) == by_revisions
+
+
+def described(url: URL) -> dict[str, Any]:
+    """Columns, keys, indices and constraints of every table."""
+    engine = connections.connections(url)
+    looked = inspect(engine)
+    asked = ("columns", "indexes", "foreign_keys", "check_constraints", "unique_constraints")
+
+    def parts(table: str) -> dict[str, Any]:
+        lists = {what: getattr(looked, f"get_{what}")(table) for what in asked}
+        for index in lists["indexes"]:
+            index["dialect_options"] = {name: str(said) for name, said in index.get("dialect_options", {}).items()}
+        found = {what: sorted(map(str, its)) for what, its in lists.items()}
+        return {**found, "key": str(looked.get_pk_constraint(table)["constrained_columns"])}
+
+    told = {table: parts(table) for table in looked.get_table_names()}
+    engine.dispose()
+    return told
+
+
 def test_rows_of_every_revision_survive_all_later_ones(
     address: str, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Bring a database up to this version of the program: all missing revisions in one transaction, by one process.
 
-Alembic takes its time to load, and mostly there is nothing to do: it is imported where there is.
+Alembic takes its time to load, and mostly there is nothing to do: it is imported where there is. A new database is made
+as the models have it, which is what the revisions lead to.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, column, inspect, select, table, text
+from sqlalchemy import URL, Column, Connection, Engine, MetaData, String, Table, column, inspect, select, table, text
 
 from b24lake.control.connections import WRITES, connections
 from b24lake.control.models import Base
@@ -16,10 +17,11 @@ from b24lake.errors import UsageError
 
 FOLDER = Path(__file__).parent / "migrations"
 VERSION_TABLE = "b24lake_version"
+NEWEST = "head"
 _LOCK = 0x62323461  # of PostgreSQL's advisory locks, ours
 
 
-def migrate(url: URL, shown: str, *, to: str = "head") -> None:
+def migrate(url: URL, shown: str, *, to: str = NEWEST) -> None:
     """Apply the revisions that the database lacks. Whoever comes second waits, and finds nothing left to do.
 
     shown   the address as messages may tell it
@@ -28,8 +30,8 @@ def migrate(url: URL, shown: str, *, to: str = "head") -> None:
     """
     engine = connections(url, foreign_keys=False)
     try:
-        if to != "head" or not _current(engine):
-            _migrate(engine, shown, revisions()[-1] if to == "head" else to)
+        if to != NEWEST or not _current(engine):
+            _migrate(engine, shown, to)
     finally:
         engine.dispose()
 
@@ -47,18 +49,28 @@ def newest() -> str:
     return max(path.name for path in (FOLDER / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
-def _migrate(engine: Engine, shown: str, wanted: str) -> None:
-    with engine.connect() as connection:
-        if _revision(connection, shown) == wanted:
-            return
+def _migrate(engine: Engine, shown: str, to: str) -> None:
     with engine.execution_options(**{WRITES: True}).begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        current = _revision(connection, shown)
-        if current is None:  # looked at behind the lock alone: before it, another process may be making the tables
+        # Looked at behind the lock alone: before it, another process may be making the tables.
+        if not inspect(connection).has_table(VERSION_TABLE):
             _refuse_foreign_tables(connection, shown)
-        if current != wanted:
+            if to == NEWEST:
+                _create(connection)
+                return
+        wanted = revisions()[-1] if to == NEWEST else to
+        if _revision(connection, shown) != wanted:
             _upgrade(connection, wanted)
+
+
+def _create(connection: Connection) -> None:
+    """All tables of a new database at once, as the revisions would leave them."""
+    version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
+    version.primary_key.name = f"{VERSION_TABLE}_pkc"  # as Alembic calls it
+    Base.metadata.create_all(connection)
+    version.create(connection)
+    connection.execute(version.insert(), {"version_num": newest()})
 
 
 def revisions() -> list[str]:

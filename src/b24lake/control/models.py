@@ -120,7 +120,7 @@ class Source(Base):
     updated_at: Mapped[datetime]
     checked_at: Mapped[datetime | None]
     checks: Mapped[JsonList] = mapped_column(default=list)
-    setup: Mapped[JsonList] = mapped_column(default=list)
+    setup: Mapped[JsonList] = mapped_column(default=list, server_default="[]")
     streams: Mapped[list[SourceStream]] = relationship(
         lazy="selectin", cascade="all, delete-orphan", passive_deletes=True, order_by="SourceStream.stream"
     )
