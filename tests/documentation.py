@@ -8,6 +8,7 @@ An example is a block of the kind `console`: lines that begin with `$ ` are comm
     <!-- portal: field deals UF_CRM_9999 double -->  ... or adds a field
     <!-- age: 40 days raw/bitrix24_deals -->         before a block: so long ago is what happened to a table
     <!-- not run: it needs a store -->               before a block: it is not run
+    <!-- file: deals.py -->                          before a block of any kind: a file of the reader, with its text
 
 Directives are comments, so readers do not see them. In what is printed, a line that is only `...` stands for any lines.
 Times, run ids, ports, sizes, durations, numbers of requests and pages are not compared, nor how much white space
@@ -63,10 +64,11 @@ class Example:
 
 @dataclass
 class Step:
-    """A directive, or a block of examples."""
+    """A directive, or a block: of examples, or the text of a file."""
 
     directive: tuple[str, str] | None = None
     examples: list[Example] = field(default_factory=list)
+    text: str | None = None
 
 
 def steps(text: str) -> Iterator[Step]:
@@ -79,9 +81,13 @@ def steps(text: str) -> Iterator[Step]:
                 yield Step(directive=(told[1], told[2]))
             elif line.strip() == "```console":
                 block = Step()
+            elif line.startswith("```"):
+                block = Step(text="")
         elif line.strip() == "```":
             yield block
             block = None
+        elif block.text is not None:
+            block.text += f"{line}\n"
         elif line.startswith("$ "):
             block.examples.append(Example(line[2:], number))
         elif block.examples:
@@ -97,12 +103,16 @@ class Reader:
     settings: dict[str, Any] = field(default_factory=dict)
     server: Server | None = None
     skipped: bool = False
+    name: str = ""
 
     def follow(self, text: str) -> Iterator[tuple[Example, str]]:
         """Each command of the page with what it really prints."""
         for step in steps(text):
             if step.directive is not None:
                 getattr(self, "_" + step.directive[0].replace(" ", "_"))(step.directive[1])
+                continue
+            if step.text is not None:
+                self._write(step.text)
                 continue
             skipped, self.skipped = self.skipped, False
             for example in () if skipped else step.examples:
@@ -134,6 +144,14 @@ class Reader:
 
     def _not_run(self, _reason: str) -> None:
         self.skipped = True
+
+    def _file(self, name: str) -> None:
+        self.name = name
+
+    def _write(self, text: str) -> None:
+        name, self.name = self.name, ""
+        if name:
+            (self.folder / name).write_text(text, "utf-8")
 
     def _started(self) -> Server:
         if self.server is None:

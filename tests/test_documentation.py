@@ -10,7 +10,7 @@ import pytest
 from documentation import Reader, agrees, rewritten, steps
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ["lake.md", "sql.md"]
+PAGES = ["lake.md", "python.md", "sql.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -40,6 +40,16 @@ $ echo three
 four
 ```
 
+<!-- file: three.txt -->
+```text
+5
+```
+
+```console
+$ cat three.txt
+6
+```
+
 <!-- not run: a reason -->
 ```console
 $ false
@@ -48,8 +58,8 @@ $ false
 
 
 def test_a_page_is_rewritten_with_what_its_commands_print(tmp_path: Path) -> None:
-    assert [len(step.examples) for step in steps(PAGE)] == [0, 2, 0, 1]
-    assert rewritten(PAGE, tmp_path) == PAGE.replace("four", "three")
+    assert [len(step.examples) for step in steps(PAGE)] == [0, 2, 0, 0, 1, 0, 1]
+    assert rewritten(PAGE, tmp_path) == PAGE.replace("four", "three").replace("\n6\n", "\n5\n")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ ARROWS: dict[str, set[str]] = {
     "sync": BELOW_READING | {"reading", "lake"},
     "control": BELOW_CONTROL,
     "web": BELOW_CONTROL | {"control"},
-    "api": BELOW_READING | {"reading"},
+    "api": BELOW_READING | {"reading"},  # no lake: a program may have rows without tables
     "adapters": BELOW_READING | {"reading", "api"},
     "sandbox": set(),
     "cli": BELOW_CONTROL | {"control", "web", "api", "adapters", "sandbox"},

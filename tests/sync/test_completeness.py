@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from b24lake.errors import StreamError
+from b24lake.reading.steps import check_whole
 from b24lake.sandbox import Server
-from b24lake.sync.job import check_whole
 from running import Lake
 
 

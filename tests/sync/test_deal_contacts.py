@@ -153,7 +153,7 @@ def test_where_late_deals_cannot_be_asked_for_they_get_theirs_with_the_next_run(
 def test_very_many_late_deals_are_left_to_the_next_run(
     serve: Callable[..., Server], lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("b24lake.sync.contacts.MOST_LATE", 20)
+    monkeypatch.setattr("b24lake.reading.contacts.MOST_LATE", 20)
     server = serve(deals=600)
     server.portal.plan("create", "deals", count=21, after=14, unit="page", method="crm.item.list")
     report = sync(lake, server)

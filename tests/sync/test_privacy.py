@@ -17,9 +17,9 @@ from portal_labels import ask
 
 from b24lake.errors import UsageError
 from b24lake.portal.webhook import parse
+from b24lake.reading.veil import Veil
 from b24lake.sandbox import Server
 from b24lake.sync.home import Home
-from b24lake.sync.privacy import Veil
 from b24lake.sync.run import look
 from running import Lake, command, environment
 

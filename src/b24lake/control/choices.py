@@ -11,11 +11,12 @@ from b24lake.control.models import Source, SourceStream
 from b24lake.control.source_settings import switched_on
 from b24lake.errors import UsageError
 from b24lake.lake.table import checked_name
+from b24lake.reading.veil import needed_by
 from b24lake.streams.definitions import STREAMS, Stream
 from b24lake.streams.discovery import Discovery
 from b24lake.streams.selection import is_hidden, select
 from b24lake.streams.smart import SmartType, entity_type_of, streams_of
-from b24lake.sync.privacy import needed_by, refuse_needed
+from b24lake.sync.privacy import refuse_needed
 
 HIDING = {"exclude": "excluded", "hash": "hashed"}
 """Lists of columns, by names or globs, and where they are kept."""

@@ -35,6 +35,7 @@ class Decoder:
     zone          the server's, for times without an offset
     held          columns that the table has, each with the code of its field: a key that has one keeps it
     translation   of the rows' keys; None = they are the columns' own
+    fixed         keys that nobody declared are left out, so that the columns stay as they are
     """
 
     def __init__(
@@ -44,9 +45,11 @@ class Decoder:
         zone: tzinfo,
         held: Mapping[str, str] | None = None,
         translation: Translation | None = None,
+        *,
+        fixed: bool = False,
     ) -> None:
         self.columns, self.key, self.zone, self.held = tuple(columns), key, zone, dict(held or {})
-        self.translation = translation
+        self.translation, self.fixed = translation, fixed
         self.misfits = 0
 
     def batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
@@ -55,7 +58,8 @@ class Decoder:
         if self.translation:
             self._check(parts, self.translation)
             parts = translated(parts, self.translation)
-        self._grow(parts)
+        if not self.fixed:
+            self._grow(parts)
         nothing = [None] * len(rows)
         arrays, unfit = [], {}
         for column in self.columns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -77,7 +77,7 @@ class Reader:
         """What each stream took so far, by name."""
         return self.schedule.stats
 
-    def read(self, asks: Sequence[Ask]) -> Iterator[Event]:
+    def read(self, asks: Sequence[Ask]) -> Generator[Event, None, None]:
         """Everything asked for, as it comes. Raises StopError where nothing can go on."""
         for ask in asks:
             self.add(ask)
@@ -105,7 +105,7 @@ class Reader:
         decoder.misfits = self.stats[ask.stream.name].misfits
 
     def _decoder(self, ask: Ask) -> Decoder:
-        return Decoder(ask.columns, ask.stream.key, self.schedule.zone, ask.held, ask.stream.of_keys)
+        return Decoder(ask.columns, ask.stream.key, self.schedule.zone, ask.held, ask.stream.of_keys, fixed=ask.fixed)
 
     def drop(self, name: str) -> None:
         """Read no more of a stream: nobody can take its rows."""

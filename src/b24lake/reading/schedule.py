@@ -36,6 +36,7 @@ class Ask:
     proven    the portal counts the rows of a full read when it is complete
     parents   the records whose children are read, where the stream is one of children
     held      columns that the table has, each with the code of its field
+    fixed     keys that no column has are left out, in the place of becoming columns
     """
 
     stream: Stream
@@ -46,6 +47,7 @@ class Ask:
     proven: bool = False
     parents: Parents | None = None
     held: Mapping[str, str] = field(default_factory=dict)
+    fixed: bool = False
 
 
 @dataclass(slots=True)
@@ -280,7 +282,7 @@ class Schedule:
         name, form = active.name, active.filter_form + 1
         stats = self.stats[name] = replace(self.stats[name], rows=0, misfits=0)
         stats.filter_ignored = form == len(_FILTER_FORMS)
-        self.active[name] = self._begin(replace(active.ask, done=NOTHING), form)
+        self.active[name] = self._begin(replace(active.ask, done=replace(active.ask.done, closed=(), rows=0)), form)
 
     def _may_ask(self, active: Active, now: float) -> bool:
         if active.broken or max(active.not_before, self._not_before) > now or self._rests(active, now):

@@ -56,7 +56,7 @@ Closed = tuple[tuple[int, int], ...]  # stretches of ids (after, upto] that are 
 class Done:
     """Ids that have been read before: stretches (after, upto], rising and apart, and the rows that they had.
 
-    below   ids up to here are not wanted at all
+    below   ids up to here are not wanted at all, nor those above `upto` (None: there is no such bound)
     pace   seconds of the portal's work that a page took; 0 = unknown
     """
 
@@ -64,6 +64,7 @@ class Done:
     rows: int = 0
     below: int = 0
     pace: float = 0.0
+    upto: int | None = None
 
     @property
     def span(self) -> int:
@@ -78,7 +79,7 @@ def remaining(done: Done) -> list[Stretch]:
     """What is left between the stretches that are done, and behind them; as dense as these were until known better."""
     density = done.rows / done.span if done.span else 0.0
     starts = [done.below, *(upto for _, upto in done.closed)]
-    ends = [*(after for after, _ in done.closed), None]
+    ends = [*(after for after, _ in done.closed), done.upto]
     known = done.rows >= KNOWN
     return [
         Stretch(after, upto, density, steady=known)

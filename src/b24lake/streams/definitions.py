@@ -56,6 +56,7 @@ class Stream:
     spelling          how the method's family spells filter, order and start
     describe          method that names the columns, with `describe_params`; "" = `declared` alone
     option            setting that must be on for the stream to be offered; "" = always
+    unasked           keys that its rows have although nothing describes them
     declared          declared type by column, where the portal does not tell it (types of `*.fields` descriptors)
     translation       of fields into the names that the classic methods have for them; None = they keep their names
     choices           of *_fields: items of the fields of a type, which the portal tells elsewhere, by declared type
@@ -81,6 +82,7 @@ class Stream:
     describe: str = ""
     describe_params: Mapping[str, Any] = field(default_factory=dict)
     option: str = ""
+    unasked: tuple[str, ...] = ()
     declared: Mapping[str, str] = field(default_factory=dict)
     translation: Translation | None = None
     choices: Mapping[str, Items] = field(default_factory=dict)
@@ -175,6 +177,7 @@ def smart_items(entity_type: int, title: str) -> Stream:
         replication_keys=("updatedTime",),
         describe="crm.item.fields",
         describe_params=of_type(entity_type),
+        unasked=("entityTypeId",),
         docs="api-reference/crm/universal/crm-item-list.md",
     )
 

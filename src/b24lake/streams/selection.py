@@ -7,9 +7,9 @@ import fnmatch
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from b24lake.errors import UsageError
+from b24lake.errors import LockedError, UsageError
 from b24lake.streams.definitions import Stream
-from b24lake.streams.discovery import Found
+from b24lake.streams.discovery import Discovery, Found
 
 INCREMENTAL, FULL_TABLE = "INCREMENTAL", "FULL_TABLE"
 
@@ -63,6 +63,12 @@ def select(
         Selected(streams[name], name in patterns, _sync_type(streams[name], types), _key(streams[name], keys))
         for name in wanted
     )
+
+
+def lock_of(selected: Selected, discovery: Discovery) -> LockedError | None:
+    """Why a stream cannot be read; one of children needs its parents."""
+    parent = selected.found.stream.parent
+    return selected.found.locked or (discovery.streams[parent].locked if parent else None)
 
 
 def is_hidden(stream: Stream, switched_on: Collection[str]) -> bool:

@@ -90,6 +90,7 @@ def _streams(entity: str, records: str, entity_type: int) -> tuple[Stream, Strea
             name=records,
             group=classic.group,
             declared=_DECLARED[entity],
+            unasked=(),
             translation=translation,
         ),
         replace(

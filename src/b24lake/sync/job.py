@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from b24lake.errors import StreamError
@@ -24,95 +22,49 @@ from b24lake.lake.superseding import supersede
 from b24lake.lake.sweeping import remove, sweep
 from b24lake.lake.table import Bookmark, Commit, Counts, Owner, TableState, bookmark
 from b24lake.lake.unfinished import KEPT, Unfinished, dead_before, joined, resumable, unfinished
-from b24lake.portal.probe import Probe
-from b24lake.reading.children import Parents
 from b24lake.reading.decode import SCHEMA_TAIL
+from b24lake.reading.marks import shown
+from b24lake.reading.pull import Pull
 from b24lake.reading.reader import Rows
 from b24lake.reading.schedule import Ask, Stats
+from b24lake.reading.steps import check_whole
+from b24lake.reading.veil import NO_VEIL, Veil
 from b24lake.reading.walk import NOTHING, Done
-from b24lake.streams.discovery import Found
 from b24lake.streams.fields import MOMENT, schema
 from b24lake.streams.selection import INCREMENTAL, Selected
 from b24lake.sync import naming
-from b24lake.sync.contacts import CONTACT_IDS, Contacts, contacts_of
 from b24lake.sync.labels import properties_of
 from b24lake.sync.options import Options
-from b24lake.sync.privacy import NO_VEIL, Veil
 from b24lake.sync.report import EMPTY, SUCCESS, StreamReport
-from b24lake.sync.steps import Step, check_filter, check_whole, ids_in, no_parents, parents_of
-
-Kind = Literal["time", "id"]
-LOOK_BACK = 1_000  # ids below its bookmark that a log is read from
 
 
-@dataclass(slots=True)
-class Job:
+@dataclass(kw_only=True)
+class Job(Pull):
     """A stream on its way into its table.
 
-    mark     the bookmark it reads from, in milliseconds or an id; None = in full
     version  of the table when the run began; None = there is none yet
     wrote    whether its commit made a new version
     others   what another program did to the table's rows, so that all are read again; "" = nothing
     started  when the run began, by this machine's clock
-    clock    the portal's time when the run began, in case its answers carry none
     earlier  what a read of the same kind left that was cut off: this one goes on with it
-    held     columns that the table has, each with the code of its field
     newer    the rows of it that changed meanwhile, as they come
     closed   stretches of ids that have been read
-    parent   the stream whose records these rows belong to; `parents` are those of them that are read
-    contacts what is put beside deals; None = nothing
     veil     columns that nobody shall see
-    before   what is to be read before the rows, or after them while `late`
-    late     contacts of late deals are being read; meanwhile `total` is what the portal told of the rows
-    withheld stretches of ids that are complete but for the late deals in them
     """
 
-    selected: Selected
     path: Place
     owner: Owner
-    fingerprint: str
-    mark: int | None
     version: int | None
     run_id: str
     started: datetime
-    clock: datetime
     report: StreamReport
-    held: Mapping[str, str] = field(default_factory=dict)
     staging: Staging | None = None
     earlier: Unfinished | None = None
     newer: Staging | None = None
-    later: Ask | None = None
     closed: list[tuple[int, int]] = field(default_factory=list)
-    parent: Found | None = None
-    parents: Parents = field(default_factory=no_parents)
-    contacts: Contacts | None = None
-    before: list[Step] = field(default_factory=list)
     veil: Veil = NO_VEIL
     wrote: bool = False
     others: str = ""
-    late: bool = False
-    total: int | None = None
-    withheld: list[tuple[int, int]] = field(default_factory=list)
-
-    @property
-    def kind(self) -> Kind:
-        """What its bookmarks are."""
-        return kind_of(self.selected)
-
-    @property
-    def incremental(self) -> bool:
-        """Whether only what has changed is read."""
-        return self.mark is not None
-
-    @property
-    def since(self) -> datetime | None:
-        """From when on changes are read; None = in full, or from an id on."""
-        return moment_of(self.mark) if self.mark is not None and self.kind == "time" else None
-
-    @property
-    def after(self) -> int:
-        """The id from which on a log is read: rows may become visible a little later than they get their ids."""
-        return max(0, self.mark - LOOK_BACK) if self.mark is not None and self.kind == "id" else 0
 
     def prepare(self, overlap: timedelta) -> None:
         """Take over what a read of the same kind left that was cut off, and remove what others left."""
@@ -136,69 +88,35 @@ class Job:
         return self.later is not None
 
     @property
-    def ask(self) -> Ask:
-        """What to read now."""
-        return self.before[0].ask if self.before else self.rows
-
-    def steps(self) -> list[Step]:
-        """What to read before the rows."""
-        found = self.selected.found
-        if self.parent is not None:
-            return parents_of(found.stream.name, self.parent, self.since, self.parents)
-        return [] if self.contacts is None else contacts_of(found, self.rows, self.contacts)
-
-    @property
     def rows(self) -> Ask:
         """What the rows come from."""
-        found = self.selected.found
-        if self.later is not None:
-            return self.later
-        if self.parent is not None:
-            return Ask(found.stream, found.columns, held=self.held, parents=self.parents)
-        done = _done(self.earlier) if self.earlier else NOTHING
-        done, proven = replace(done, below=self.after), not self.incremental
+        ask = super().rows
+        if self.catching_up or self.parent is not None:
+            return ask
+        done = replace(_done(self.earlier), below=self.after) if self.earlier else ask.done
         held = {**self.held, **naming.held(self.staging.schema)} if self.staging else self.held
-        key, since = self.selected.replication_key, self.since
-        return Ask(found.stream, found.columns, key, since, done, proven=proven, held=held)
+        return replace(ask, done=done, held=held)
 
-    def go_on(self, stats: Stats, options: Options) -> Ask | None:
+    def ended(self, stats: Stats, options: Options) -> Ask | None:
         """A read has ended: what to read next; None = everything is there.
 
         Raises StreamError where something is missing.
         """
-        if self.before:
-            self.before.pop(0).ended()
-            if not self.late:
-                stats.portal_total = None
-                return self.ask
-        return self._fill_in(stats) or self.catch_up(options)
+        more = self.go_on(stats)
+        self._let_in(stats)
+        return more or self.catch_up(options)
 
-    def instead(self, error: StreamError, stats: Stats, options: Options) -> Ask | None:
-        """What to read where a step cannot be read, as `go_on`. Raises the error where the stream ends with it."""
-        steps = self.before[0].instead(error) if self.before else ()
-        if steps:
-            self.before[:1] = steps
-            return self.ask
-        if not self.late:
-            raise error
-        self.before.clear()  # late deals do without their contacts until the next run
-        return self.go_on(stats, options)
+    def refused(self, error: StreamError, stats: Stats, options: Options) -> Ask | None:
+        """What to read where a step cannot be read, as `ended`. Raises the error where the stream ends with it."""
+        more = self.instead(error, stats)
+        self._let_in(stats)
+        return more or self.catch_up(options)
 
-    def _fill_in(self, stats: Stats) -> Ask | None:
-        """What asks for the contacts of the deals that were not there yet when contacts were read; then stage them."""
-        if self.contacts is None or not self.contacts.late:
-            return None
-        self.late = not self.late
-        if self.late:
-            self.total, self.before = stats.portal_total, [self.contacts.of_late(self.rows)]
-            return self.ask
-        stats.portal_total = self.total
-        *rows, last = self.contacts.released(self.rows, self._contacts_column)
-        for batch in rows:
-            self._stage(batch, (), stats)
-        self._stage(last, self.withheld, stats)
-        self.withheld = []
-        return None
+    def _let_in(self, stats: Stats) -> None:
+        """Stage the late deals that need not wait any longer."""
+        released, self.released = self.released, []
+        for batch, closed in released:
+            self._stage(batch, closed, stats)
 
     def catch_up(self, options: Options) -> Ask | None:
         """When everything has been read: what else to ask for, since rows read by an earlier run may have changed."""
@@ -210,20 +128,10 @@ class Job:
         self.before = self.steps()
         return self.ask
 
-    def take(self, rows: Rows, stats: Stats) -> None:
+    def keep(self, rows: Rows, stats: Stats) -> None:
         """Stage a batch, with the time of this run beside each row; what comes before the rows is not counted."""
-        if self.before:
-            stats.rows -= rows.batch.num_rows
-            self.before[0].take(rows)
-            return
-        check_filter(rows.batch, self.rows)
-        batch, closed = rows.batch, rows.closed
-        if self.contacts is not None:
-            batch = self.contacts.beside(batch, ids_in(batch, self.rows), self._contacts_column)
-            late = self.contacts.late_ids(self.rows)  # who goes on with this read is to ask for these again
-            self.withheld += [(after, upto) for after, upto in closed if ((late > after) & (late <= upto)).any()]
-            closed = tuple(one for one in closed if one not in self.withheld)
-        self._stage(batch, closed, stats)
+        for batch, closed in self.take(rows, stats):
+            self._stage(batch, closed, stats)
 
     def _stage(self, batch: pa.RecordBatch, closed: Sequence[tuple[int, int]], stats: Stats) -> None:
         synced = pa.repeat(pa.scalar(self.started, MOMENT), batch.num_rows)
@@ -236,23 +144,16 @@ class Job:
             self.closed += closed
             self._staged(stats).add(batch, closed)
 
-    def restart(self) -> None:
+    def begin_anew(self) -> None:
         """Rows begin to come anew: remove those that came."""
-        if self.before:
-            self.before[0].restart()
+        if not self.restart():
             return
-        self._forget_late()
         if self.catching_up and not self.incremental:
             if self.newer is not None:
                 self.newer.discard()
                 self.newer = None
         elif not self.catching_up:
             self.discard()
-
-    def _forget_late(self) -> None:
-        self.withheld.clear()
-        if self.contacts is not None:
-            self.contacts.late.clear()
 
     def discard(self) -> None:
         """Remove what was staged."""
@@ -261,7 +162,7 @@ class Job:
                 staging.discard()
         self.staging = self.newer = self.earlier = None
         self.closed.clear()
-        self._forget_late()
+        self.forget_late()
 
     def leave(self) -> int:
         """The run ends too early: keep what can be gone on with, and say how many rows that are."""
@@ -325,10 +226,6 @@ class Job:
         read = np.setdiff1d(self.parents.ids, self.parents.refused)
         return Replaced(column, pa.array(read, pa.int64()), policy, self.started)
 
-    @property
-    def _contacts_column(self) -> str:
-        return self.selected.found.column(CONTACT_IDS)
-
     def _policy(self, options: Options) -> Any:
         """A FULL_TABLE stream always shows the current state; only an INCREMENTAL one may keep what is gone."""
         return options.deleted if self.selected.sync_type == INCREMENTAL else "remove"
@@ -367,16 +264,10 @@ class Job:
         return datetime.fromisoformat(self.earlier.facts["clock"]) if self.earlier else clock
 
     def _bookmark(self, stats: Stats, options: Options, closed: Sequence[tuple[int, int]]) -> Bookmark | None:
-        """The portal's clock when the first page was asked, minus the overlap; None for streams without a key.
-
-        Of a log: the last id that was read.
-        """
-        if self.selected.replication_key is None and self.parent is None:
-            return None
-        if self.kind == "id":
-            return Bookmark("id", self.fingerprint, max([self.mark or 0, *(upto for _, upto in closed)]))
-        moment = self._begun(stats.started or self.clock) - options.overlap_of(self.selected.name)
-        return Bookmark("time", self.fingerprint, int(moment.timestamp() * 1000))
+        """Where the next read begins; None for streams without a replication key."""
+        begun, overlap = self._begun(stats.started or self.clock), options.overlap_of(self.selected.name)
+        value = self.marked(begun, overlap, tuple(closed))
+        return None if value is None else Bookmark(self.kind, self.fingerprint, value)
 
     def _metadata(self, stats: Stats) -> dict[str, str]:
         return {
@@ -402,54 +293,8 @@ def _done(earlier: Unfinished) -> Done:
     return Done(earlier.closed, earlier.rows, pace=float(earlier.facts.get("pace", 0)))
 
 
-def fingerprint(
-    selected: Selected, probe: Probe, *, contacts: bool = False, parent: Found | None = None, veil: Veil = NO_VEIL
-) -> str:
-    """Stands for everything that was asked of a stream: if it differs, its bookmark does not hold and all is read.
-
-    Part of it are the replication key, the parameters, the reader, the webhook's owner (whose rights filter the
-    rows) and those of its scopes that matter to the stream.
-
-    contacts   whether all contacts are put beside the rows
-    veil       columns that nobody shall see
-    parent     the stream whose records these rows belong to: what is asked of it counts as well
-    """
-    stream = selected.found.stream
-    asked: dict[str, Any] = {
-        "stream": stream.name,
-        "method": stream.method,
-        "params": dict(stream.params),
-        "replication_key": selected.replication_key,
-        "reader": stream.reader,
-        "owner": probe.owner,
-        "scopes": sorted(probe.scopes.intersection(stream.scopes)),
-    }
-    if contacts:
-        asked["contacts"] = True
-    if veil.left_out or veil.hashed:
-        asked["veil"] = veil.asked
-    if parent is not None:
-        asked["parent"] = {"method": parent.stream.method, "filter": parent.stream.params.get("filter")}
-    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-
-
-def kind_of(selected: Selected) -> Kind:
-    """What a stream's bookmarks are: the portal's clock, or of a log that only grows the last id."""
-    return "id" if selected.replication_key == selected.found.stream.key else "time"
-
-
 def mark(state: TableState | None, marked: int | None, selected: Selected, options: Options) -> int | None:
     """The bookmark from which on a stream is read; None = in full."""
     if state is None or options.full or selected.sync_type != INCREMENTAL or not marked:
         return None
     return marked
-
-
-def shown(kind: str, value: int) -> str:
-    """A bookmark for people: a moment, or an id."""
-    return moment_of(value).isoformat() if kind == "time" else str(value)
-
-
-def moment_of(milliseconds: int) -> datetime:
-    """A bookmark of kind time as a moment."""
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)

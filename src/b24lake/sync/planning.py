@@ -16,6 +16,7 @@ from b24lake.lake.table import Owner
 from b24lake.portal.connection import Command, Connection
 from b24lake.portal.replies import Answer, parsed, printed
 from b24lake.portal.webhook import Webhook
+from b24lake.reading.asked import as_asked, notes_of
 from b24lake.reading.decode import Decoder
 from b24lake.reading.paging import Row, child_command
 from b24lake.reading.plan import Estimate, Expected, estimate, together
@@ -25,14 +26,13 @@ from b24lake.reading.timekeeper import Size, Terms
 from b24lake.streams.discovery import discover
 from b24lake.streams.selection import select
 from b24lake.sync import places
-from b24lake.sync.asked import as_asked, notes_of
-from b24lake.sync.home import Home
+from b24lake.sync.home import Home, connect
 from b24lake.sync.job import Job
 from b24lake.sync.options import Options
 from b24lake.sync.privacy import veils_of
 from b24lake.sync.reasons import why_full
 from b24lake.sync.report import SKIPPED, RunReport, StreamReport
-from b24lake.sync.run import connect, jobs_of
+from b24lake.sync.run import jobs_of
 from b24lake.sync.vanished import with_vanished
 
 PLANNED, LOCKED, GONE, UNKNOWN = "planned", "locked", "skipped", "unknown"

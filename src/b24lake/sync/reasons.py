@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from b24lake.lake.table import bookmark
+from b24lake.reading.marks import ASKED_OTHERWISE
 from b24lake.streams.selection import INCREMENTAL
 from b24lake.sync.job import Job
 from b24lake.sync.options import Options
 
-ASKED_OTHERWISE = (
-    "it is asked otherwise than before: replication key, columns, the reader, an option, or the webhook's owner or"
-    " scopes have changed"
-)
 BEGUN_ANEW = "its bookmark was reset, or a column has changed its type"
 
 

@@ -13,26 +13,26 @@ from b24lake.lake.files import storage_errors
 from b24lake.lake.others import changed_by_others
 from b24lake.lake.place import at_once
 from b24lake.lake.table import Owner, bookmark_of, check_writable, open_owned, state_of
-from b24lake.portal.budget import Budget
 from b24lake.portal.connection import Connection
-from b24lake.portal.limits import PLANS
 from b24lake.portal.probe import invisible
 from b24lake.portal.webhook import Webhook
+from b24lake.reading.asked import as_asked, notes_of
+from b24lake.reading.contacts import CONTACT_IDS, Contacts
+from b24lake.reading.marks import fingerprint, kind_of, shown
 from b24lake.reading.reader import Ended, Event, Reader, Restarted, Rows
 from b24lake.reading.schedule import Stats
+from b24lake.reading.veil import Veil
 from b24lake.streams.definitions import ReaderName
 from b24lake.streams.discovery import Discovery, discover, kind_of_lock
 from b24lake.streams.readers import read_by
-from b24lake.streams.selection import Selected, select
+from b24lake.streams.selection import Selected, lock_of, select
 from b24lake.streams.smart import entity_type_of, gone
 from b24lake.sync import memory, naming, places
-from b24lake.sync.asked import as_asked, notes_of
 from b24lake.sync.committing import Committing
-from b24lake.sync.contacts import CONTACT_IDS, Contacts
-from b24lake.sync.home import Home, lock_name
-from b24lake.sync.job import Job, fingerprint, kind_of, mark, shown
+from b24lake.sync.home import Home, connect, lock_name
+from b24lake.sync.job import Job, mark
 from b24lake.sync.options import Options
-from b24lake.sync.privacy import Veil, veils_of
+from b24lake.sync.privacy import veils_of
 from b24lake.sync.reasons import why_full
 from b24lake.sync.report import CANCELED, FAILED, LOCKED, SKIPPED, RunReport, StreamReport, new_run_id, run_status
 from b24lake.sync.upkeep import Upkeep
@@ -51,13 +51,6 @@ class Progress:
     report: RunReport | None = None
     connection: Connection | None = None
     reader: Reader | None = None
-
-
-def connect(webhook: Webhook, home: Home, *, portal_plan: str = "standard") -> Connection:
-    """A connection that shares the portal's request budget with the other programs of this machine."""
-    here = home.ready().current(webhook)
-    budget = Budget(PLANS[portal_plan], home.bucket(home.portal(here.address)))
-    return Connection(here, budget, on_move=lambda moved: home.moved(here, moved))
 
 
 def look(
@@ -135,7 +128,7 @@ def jobs_of(
     jobs = []
     paths = places.paths_of(selected, discovery.streams, options)
     clock = discovery.probe.clock or report.started_at - CLOCKS_DIFFER
-    owners = {one.name: replace(portal, stream=one.name) for one in selected if _lock_of(one, discovery) is None}
+    owners = {one.name: replace(portal, stream=one.name) for one in selected if lock_of(one, discovery) is None}
     opened = at_once(options.lake, lambda name: open_owned(paths[name], owners[name]), owners)
     tables = dict(zip(owners, opened, strict=True))
     for one in selected:
@@ -143,7 +136,7 @@ def jobs_of(
         line = StreamReport(one.name, sync_type=one.sync_type, table=f"{options.layer}.{path.name}")
         report.streams.append(line)
         parent = discovery.streams[one.found.stream.parent] if one.found.stream.parent else None
-        locked = _lock_of(one, discovery)
+        locked = lock_of(one, discovery)
         if locked is not None:
             _shut(line, one, locked, report)
             continue
@@ -166,17 +159,17 @@ def jobs_of(
         line.bookmark = shown(kind, marked) if marked else None
         jobs.append(
             Job(
-                one,
-                path,
-                owner,
-                print_,
-                begin,
-                state.version if state else None,
-                report.run_id,
-                report.started_at,
-                clock,
-                line,
-                held,
+                selected=one,
+                path=path,
+                owner=owner,
+                fingerprint=print_,
+                mark=begin,
+                version=state.version if state else None,
+                run_id=report.run_id,
+                started=report.started_at,
+                clock=clock,
+                report=line,
+                held=held,
                 others=others,
                 veil=veil,
                 parent=parent,
@@ -184,12 +177,6 @@ def jobs_of(
             )
         )
     return jobs
-
-
-def _lock_of(selected: Selected, discovery: Discovery) -> LockedError | None:
-    """Why a stream cannot be read; one of children needs its parents."""
-    parent = selected.found.stream.parent
-    return selected.found.locked or (discovery.streams[parent].locked if parent else None)
 
 
 def _shut(line: StreamReport, selected: Selected, error: LockedError, report: RunReport) -> None:
@@ -249,12 +236,12 @@ def _handle(
     try:
         match event:
             case Rows():
-                job.take(event, reader.stats[event.name])
+                job.keep(event, reader.stats[event.name])
             case Restarted():
-                job.restart()
+                job.begin_anew()
             case Ended(error=error):
                 stats = reader.stats[event.name]
-                more = job.go_on(stats, options) if error is None else job.instead(error, stats, options)
+                more = job.ended(stats, options) if error is None else job.refused(error, stats, options)
                 if more is not None:
                     reader.add(more)
                 else:
@@ -284,8 +271,7 @@ def _settle(
         elif error is not None:
             raise error
         else:
-            _explain(job, reader.stats[name], report)
-            _explain_beside(job, report)
+            report.notes += job.notes(job.report.rows_read, reader.stats[name].portal_total)
         del open_[name]
         _count(job, reader)
 
@@ -324,31 +310,6 @@ def _abandon(
         job.report.status, job.report.error = (FAILED if begun else SKIPPED), str(error)
         _count(job, reader)
     open_.clear()
-
-
-def _explain(job: Job, stats: Stats, report: RunReport) -> None:
-    """Say why more rows came than the portal counts: those up to the newest id of the start can only become fewer."""
-    read, total = job.report.rows_read, stats.portal_total
-    if total is not None and read > total:
-        report.notes.append(
-            f"{job.selected.name}: {read:,} rows were read and the portal counts {total:,}: "
-            f"{read - total:,} were created or deleted while it was read"
-        )
-
-
-def _explain_beside(job: Job, report: RunReport) -> None:
-    """Say of which records there is nothing although they were asked for."""
-    refused = len(job.parents.refused)
-    if job.parent is not None and refused:
-        report.notes.append(
-            f"{job.selected.name}: {refused:,} {job.parent.stream.name} gave nothing: they were deleted while "
-            "they were read, or the webhook's owner may not read them"
-        )
-    if job.contacts is not None and job.contacts.unknown:
-        report.notes.append(
-            f"{job.selected.name}: {job.contacts.unknown:,} came or changed while they were read: their CONTACT_IDS "
-            "come with the next run"
-        )
 
 
 def _fail(job: Job, error: B24LakeError, report: RunReport) -> None:

@@ -16,6 +16,7 @@ from b24lake.control.setup import TABLES
 from b24lake.control.source_settings import lake_of, value_of
 from b24lake.errors import B24LakeError, UsageError
 from b24lake.lake.layers import layers
+from b24lake.reading.veil import needed_by
 from b24lake.streams.discovery import Discovery
 from b24lake.streams.selection import Selected
 from b24lake.sync import privacy
@@ -96,7 +97,7 @@ def columns(asked: Asked, source_id: str, stream: str) -> Response:
     job = frame.offer(asked, source)
     found = job.result.streams.get(stream) if job.state == DONE else None
     row = next((one for one in source.streams if one.stream == stream), None)
-    needed = privacy.needed_by(choices.definition(stream), row.replication_key if row else None)
+    needed = needed_by(choices.definition(stream), row.replication_key if row else None)
     listed = [one for one in found.columns if one.source not in needed] if found is not None else []
     return asked.page("wizard/columns.html", source=source, stream=stream, job=job, columns=listed)
 

@@ -16,14 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from b24lake.errors import LockedError, StreamError
-from b24lake.lake.unfinished import joined
 from b24lake.reading.children import Parents
 from b24lake.reading.reader import Rows
 from b24lake.reading.schedule import Ask
+from b24lake.reading.steps import Ids, IdsOf, Step, check_whole, ids_ask, ids_in, no_parents
 from b24lake.streams.definitions import Stream
 from b24lake.streams.discovery import Found
 from b24lake.streams.fields import Column, arrow_type, columns
-from b24lake.sync.steps import Ids, IdsOf, Step, check_whole, ids_ask, ids_in, no_parents
 
 CONTACT_IDS = "CONTACT_IDS"
 LIST = arrow_type("crm_contact", CONTACT_IDS, many=True)
@@ -158,7 +157,7 @@ class _Bulk:
     def ended(self) -> None:
         """They are known."""
         done = self.deals.done
-        check_whole(joined([*self.closed, *done.closed]), done.below)
+        check_whole([*self.closed, *done.closed], done.below)
         if self.came:
             ids, lists = zip(*self.came, strict=True)
             self.known.know(np.concatenate(ids), pa.concat_arrays([each.cast(LIST) for each in lists]))

@@ -1,31 +1,31 @@
-"""The streams of a portal as the options of a run ask for them. Pure."""
+"""The streams of a portal as the settings of a read ask for them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from b24lake.reading.contacts import with_contacts, without_contacts
+from b24lake.reading.settings import Settings
 from b24lake.streams import categories
 from b24lake.streams.discovery import Discovery
 from b24lake.streams.readers import read_by
 from b24lake.streams.selection import Selected
-from b24lake.sync.contacts import with_contacts, without_contacts
-from b24lake.sync.options import Options
 
 
-def as_asked(discovery: Discovery, options: Options) -> tuple[Discovery, list[str]]:
+def as_asked(discovery: Discovery, settings: Settings) -> tuple[Discovery, list[str]]:
     """The same streams by the chosen reader, kept to the chosen funnels, deals with a column for their contacts.
 
     Returns with them what is to be noted. Raises UsageError where the portal has no such funnel.
     """
-    discovery = read_by(discovery, options.reader)
+    discovery = read_by(discovery, settings.reader)
     streams, notes = dict(discovery.streams), []
     deals = streams["deals"]
-    streams["deals"] = with_contacts(deals) if options.deal_contacts else without_contacts(deals)
-    if options.deal_categories:
-        note = categories.check(discovery.funnels, options.deal_categories)
+    streams["deals"] = with_contacts(deals) if settings.deal_contacts else without_contacts(deals)
+    if settings.deal_categories:
+        note = categories.check(discovery.funnels, settings.deal_categories)
         notes += [note] if note else []
-        streams = categories.within(streams, options.deal_categories)
+        streams = categories.within(streams, settings.deal_categories)
     return replace(discovery, streams=streams), notes
 
 

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from b24lake.errors import StreamError
-from b24lake.lake.unfinished import joined
 from b24lake.reading.children import Parents
 from b24lake.reading.paging import narrowed
 from b24lake.reading.reader import Rows
@@ -72,7 +71,7 @@ class IdsOf:
 
     def ended(self) -> None:
         """Add them to those of the steps before."""
-        check_whole(joined([*self.closed, *self.ask.done.closed]), self.ask.done.below)
+        check_whole([*self.closed, *self.ask.done.closed], self.ask.done.below)
         self.parents.ids = np.unique(np.concatenate([self.parents.ids, *self.came]))
         self.restart()
 
@@ -144,11 +143,12 @@ def check_filter(batch: pa.RecordBatch, ask: Ask) -> None:
 
 def check_whole(closed: Sequence[tuple[int, int]], after: int = 0) -> None:
     """Raises StreamError where ids above `after` and below the last stretch have not been read."""
-    ends = [after, *(upto for _, upto in closed)]
-    for end, (begin, _) in zip(ends, closed, strict=False):
+    end = after
+    for begin, upto in sorted(closed):
         if begin > end:
             raise StreamError(
                 f"The rows with ids from {end + 1} to {begin} were not read",
                 why="the stretches of ids that were read side by side do not meet",
                 fix="run it again, and report this: it should never happen",
             )
+        end = max(end, upto)

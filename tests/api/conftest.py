@@ -1,0 +1,2 @@
+from portals import asked as asked
+from portals import opened as opened
