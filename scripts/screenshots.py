@@ -20,6 +20,8 @@ PAGES = {
     "source": "/sources/sandbox-crm",
     "run": "/runs/{run}",
     "table": "/catalog/raw/bitrix24_deals",
+    "model": "/catalog/model?from=raw.bitrix24_deals&to=raw.bitrix24_contacts",
+    "connector": "/sources/bitrix",
 }
 DARK, PHONE = "source", "run"  # these are shown so as well
 

@@ -59,6 +59,7 @@ PACKAGES = (
             "LICENSE": "licences/uplot.txt",
         },
     ),
+    Package("@dagrejs/dagre", "3.1.3", "MIT", {"dist/dagre.min.js": "dagre.min.js", "LICENSE": "licences/dagre.txt"}),
     Package("@tabler/icons", "3.51.0", "MIT", {"LICENSE": "licences/tabler-icons.txt"}, icons=tuple(ICONS)),
 )
 OF_TESTS = (

@@ -30,7 +30,13 @@ PAGES = (
     "/runs/RUN",
     "/catalog",
     "/catalog/raw/crm_deals",
+    "/catalog/model",
+    "/catalog/model?from=raw.crm_deals&to=raw.crm_contacts",
+    "/catalog/model?table=raw.crm_deals",
     "/help",
+    "/help?q=funnel",
+    "/help/triggers",
+    "/sources/bitrix",
     "/nothing",
     "/api",
 )

@@ -1,11 +1,11 @@
-"""The catalog: layers, folders, tables, and one table with its rows; and the help page."""
+"""The catalog: layers, folders, tables, and one table with its rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from playwright.sync_api import Page
-from web_site import Web, words
+from web_site import Web
 
 from b24lake.control import runs
 from b24lake.control.runs import ENDED
@@ -40,9 +40,3 @@ def test_a_table_is_there_after_its_run(web: Web, worker: Worker, serve: Callabl
     page.get_by_role("link", name="crm_deals").click()
     page.get_by_role("columnheader", name="OPPORTUNITY", exact=True).wait_for()
     assert page.locator("h1").inner_text() == "raw.crm_deals"
-
-
-def test_the_help_says_what_the_words_mean(web: Web) -> None:
-    page = web.get("/help").text
-    assert all(f'id="{topic}"' in page for topic in ("triggers", "sync-types", "retention"))
-    assert "INCREMENTAL" in words(page)

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from b24lake.errors import UsageError
 
 LONGEST = 48
-RESERVED = frozenset({"new"})
-"""What the addresses of the screens need for themselves: /sources/new."""
+RESERVED = frozenset({"new", "bitrix"})
+"""What the addresses of the screens need for themselves: /sources/new, /sources/bitrix."""
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CYRILLIC = (
     "а a, б b, в v, г g, д d, е e, ё e, ж zh, з z, и i, й y, к k, л l, м m, н n, о o, п p, р r, с s, т t, у u, ф f, "

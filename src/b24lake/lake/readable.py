@@ -127,12 +127,12 @@ DIALECTS: Mapping[str, Dialect] = {"duckdb": STANDARD, "spark": SPARK}
 def as_properties(refers: Mapping[str, tuple[Reference, ...]], money: Collection[str]) -> dict[str, str]:
     """Both as table properties; "" where there is nothing to say."""
     told = {column: [_as_json(each) for each in several] for column, several in refers.items() if several}
-    return {REFERS: _dumped(told), MONEY: _dumped(sorted(money))}
+    return {REFERS: dumped(told), MONEY: dumped(sorted(money))}
 
 
 def described(layer: str, name: str, schema: pa.Schema, properties: Mapping[str, str]) -> Described:
     """The table with what its properties say; what they say in another form than ours is nothing."""
-    refers, money = _loaded(properties.get(REFERS), dict), _loaded(properties.get(MONEY), list)
+    refers, money = loaded(properties.get(REFERS), dict), loaded(properties.get(MONEY), list)
     known = {str(column): tuple(_references(told)) for column, told in refers.items()}
     return Described(layer, name, schema, known, frozenset(map(str, money)))
 
@@ -387,11 +387,13 @@ def _references(told: Any) -> Iterator[Reference]:
             yield Reference(**{**each, "label": tuple(each["label"]), **pairs})
 
 
-def _dumped(told: Any) -> str:
+def dumped(told: Any) -> str:
+    """As a table property; "" where there is nothing to say."""
     return json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":")) if told else ""
 
 
-def _loaded(text: str | None, kind: type) -> Any:
+def loaded(text: str | None, kind: type) -> Any:
+    """What a property says; nothing where it is there in another form than ours."""
     try:
         told = json.loads(text or "")
     except ValueError:

@@ -55,8 +55,8 @@ def _introduction() -> Iterator[str]:
         "streams` shows which of\nthem your webhook may read, and what stands in the way of the others."
     )
     yield ""
-    yield "INCREMENTAL reads what has changed since the last run and merges it; FULL_TABLE reads the current state."
-    yield "Up to 50 calls go in one request. How streams refer to each other: [data model](data-model.md)."
+    yield "Up to 50 calls go in one request. What INCREMENTAL and FULL_TABLE mean: [sync types](sync-types.md)."
+    yield "How streams refer to each other: [data model](data-model.md)."
     yield ""
 
 

@@ -32,6 +32,7 @@ LINKS = (
     "location", "iblock_element", "iblock_section", "department",
 )  # fmt: skip
 CATEGORY = "crm_category"  # the type of a field that holds a funnel
+BINDING = "crm"  # the type of a custom field that holds records of one or several kinds, as `D_12`
 _KINDS: Mapping[str, pa.DataType] = {
     "integer": INT,
     "double": FLOAT,
@@ -57,6 +58,7 @@ class Column:
     many     a list of values
     code     the name it would have if no other column had it; "" where it has it
     directory  of a crm_status: the directory that holds its labels, `ENTITY_ID` in status_list; "" where nobody tells
+    linked   of a `crm` field: the kinds of records that it may hold, as `DEAL`, `DYNAMIC_128`; () where nobody tells
     """
 
     name: str
@@ -67,6 +69,7 @@ class Column:
     label: str = ""
     code: str = ""
     directory: str = ""
+    linked: tuple[str, ...] = ()
 
 
 def columns(
@@ -170,8 +173,10 @@ def _column(code: str, described: Any, declared: str, translation: Translation |
     upper = str(descriptor.get("upperName") or code)  # the classic name: the universal methods have others
     many = many or kind in {"crm_multifield", "items"}
     landing = arrow_type(kind, upper, many=many)
-    directory = str(descriptor.get("statusType") or mapping(descriptor.get("settings")).get("ENTITY_TYPE") or "")
-    return Column(name, code, kind, landing, many, label, directory=directory)
+    settings = mapping(descriptor.get("settings"))
+    directory = str(descriptor.get("statusType") or settings.get("ENTITY_TYPE") or "")
+    linked = tuple(name for name, on in settings.items() if _is_yes(on)) if kind == BINDING else ()
+    return Column(name, code, kind, landing, many, label, directory=directory, linked=linked)
 
 
 def _name(code: str, descriptor: Mapping[str, Any], translation: Translation | None) -> str:

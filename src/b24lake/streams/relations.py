@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from b24lake.streams import smart
 from b24lake.streams.about import SPA, SPA_FIELDS
 
 
@@ -85,6 +86,16 @@ DESCRIBES: dict[str, str] = {
     "spa_types": SPA,
 }
 
+# streams as a diagram places them from left to right: what hangs on others, what links them, what stands alone
+PLACES: tuple[tuple[str, ...], ...] = (
+    ("activities", "calls", "deal_comments", "deal_products", "deal_stage_history", "lead_stage_history"),
+    (SPA,),
+    ("deals", "leads"),
+    ("contacts", "companies", "product"),
+    ("users", "departments", "status_list", "open_lines"),
+    tuple(DESCRIBES),
+)
+
 # stream -> the columns that say what to call one of its rows
 NAMES: dict[str, tuple[str, ...]] = {
     "activities": ("SUBJECT",),
@@ -112,6 +123,27 @@ BY_TYPE: dict[str, str] = {
 
 # entityTypeId of the records that every portal has -> their stream
 BY_ENTITY_TYPE: dict[int, str] = {1: "leads", 2: "deals", 3: "contacts", 4: "companies"}
+
+# kind of record in a field of the type `crm` -> its stream, and what stands before its id where several may be held
+BOUND: dict[str, tuple[str, str]] = {
+    "LEAD": ("leads", "L_"),
+    "DEAL": ("deals", "D_"),
+    "CONTACT": ("contacts", "C_"),
+    "COMPANY": ("companies", "CO_"),
+}
+
+
+def bound(kind: str) -> tuple[str, str] | None:
+    """The same for smart processes as well; None for records that no stream reads, as invoices.
+
+    >>> bound("DEAL"), bound("DYNAMIC_128"), bound("SMART_INVOICE")
+    (('deals', 'D_'), ('spa_128', 'T80_'), None)
+    """
+    family, _, number = kind.partition("_")
+    if family == "DYNAMIC" and number.isdecimal() and int(number) >= smart.FIRST:
+        return f"spa_{number}", f"T{int(number):x}_"
+    return BOUND.get(kind)
+
 
 # (stream, column) -> the directory in status_list, where the portal does not name it
 DIRECTORIES: dict[tuple[str, str], str] = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from b24lake.lake import readable
+from b24lake.lake import joins, readable
 from b24lake.lake.readable import Reference
 from b24lake.streams.about import SPA, SPA_FIELDS
 from b24lake.streams.discovery import Found
-from b24lake.streams.fields import Column
-from b24lake.streams.relations import BY_ENTITY_TYPE, BY_TYPE, DESCRIBES, DIRECTORIES, NAMES, RELATIONS
+from b24lake.streams.fields import BINDING, Column
+from b24lake.streams.relations import BOUND, BY_ENTITY_TYPE, BY_TYPE, DESCRIBES, DIRECTORIES, NAMES, RELATIONS, bound
 
 _FIELDS = {described: fields for fields, described in DESCRIBES.items() if fields.endswith("_fields")}
 _SMART = re.compile(r"spa_(\d+)")
@@ -22,7 +22,9 @@ _ITEMS, _ITEM_KEY, _ITEM_LABEL = "items", "ID", "VALUE"
 def properties_of(found: Found) -> dict[str, str]:
     """The properties of a stream's table that say what its columns refer to."""
     refers = {column.name: references_of(found.stream.name, column) for column in found.columns}
-    return readable.as_properties(refers, [column.name for column in found.columns if column.kind == "money"])
+    money = [column.name for column in found.columns if column.kind == "money"]
+    links = {column.name: links_of(column) for column in found.columns if column.kind == BINDING}
+    return {**readable.as_properties(refers, money), **joins.as_properties(links)}
 
 
 def references_of(stream: str, column: Column) -> tuple[Reference, ...]:
@@ -35,6 +37,12 @@ def references_of(stream: str, column: Column) -> tuple[Reference, ...]:
         return (_item(fields, column.code or column.name),) if fields else ()
     other = BY_TYPE.get(column.kind) or _parent(column)
     return (_record(other),) if other else tuple(_related(stream, column))
+
+
+def links_of(column: Column) -> dict[str, str]:
+    """The streams whose records a `crm` field may hold, and what stands before their ids; the portal may not tell."""
+    found = (bound(kind) for kind in column.linked or BOUND)
+    return {each[0]: each[1] for each in found if each}
 
 
 def _status(directory: str) -> Reference:

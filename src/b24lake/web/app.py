@@ -18,6 +18,7 @@ from b24lake.web.pages import (
     base,
     catalog,
     helping,
+    model,
     reference,
     runs,
     source,
@@ -38,8 +39,8 @@ from b24lake.web.site import Site
 
 WIZARD = (wizard, wizard_streams, wizard_tables, wizard_source, wizard_check)
 SOURCE = (source_state, source_triggers, source_settings, source_alerts, source)
-PAGES = (base, account, accounts, reference, triggers, *WIZARD, sources, *SOURCE, runs, catalog, table, helping)
-"""In this order: the pages of one source come last, since their addresses begin with any word."""
+PAGES = (base, account, accounts, reference, helping, triggers, *WIZARD, sources, *SOURCE, runs, model, catalog, table)
+"""In this order: pages whose addresses begin with any word come after those that begin with one word."""
 
 
 def create_app(site: Site) -> FastAPI:

@@ -37,8 +37,10 @@ HEADERS = {
 }
 ANY = "*"
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", re.ASCII | re.IGNORECASE)
-_OPEN = ("/login", "/static/", "/settings/language", "/healthz", "/metrics", "/api/v1")
+_OPEN = ("/login", "/static/", "/settings/language", "/llms.txt", "/healthz", "/metrics", "/api/v1")
 """Where no login is asked for; the last two ask for a token themselves."""
+_PUBLISHED = re.compile(r"/help/[a-z-]+\.md")
+"""The documentation as Markdown, for programs: the same for everybody, and published with the source code."""
 Next = Callable[[Request], Awaitable[Response]]
 
 
@@ -161,6 +163,8 @@ def _recognise(site: Site, request: Request) -> None:
 
 
 def _is_open(path: str) -> bool:
+    if _PUBLISHED.fullmatch(path):
+        return True
     return any(path == each.rstrip("/") or path.startswith(f"{each.rstrip('/')}/") for each in _OPEN)
 
 
