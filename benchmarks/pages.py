@@ -207,12 +207,12 @@ class Service:
 
 
 @contextmanager
-def served(home: Path) -> Iterator[Service]:
+def served(home: Path, lake: Path | None = None) -> Iterator[Service]:
     """A service from its first page on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    own = {**os.environ, "B24LAKE_HOME": str(home), "B24LAKE_LAKE": str(home / "lake")}
+    own = {**os.environ, "B24LAKE_HOME": str(home), "B24LAKE_LAKE": str(lake or home / "lake")}
     command = [sys.executable, "-m", "b24lake", "serve", "--port", str(port)]
     address, begin = f"http://127.0.0.1:{port}", time.perf_counter()
     with subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

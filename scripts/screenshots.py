@@ -19,9 +19,11 @@ PAGES = {
     "streams": "/sources/sandbox-crm/setup/streams",
     "source": "/sources/sandbox-crm",
     "run": "/runs/{run}",
+    "catalog": "/catalog?q=stage",
     "table": "/catalog/raw/bitrix24_deals",
     "model": "/catalog/model?from=raw.bitrix24_deals&to=raw.bitrix24_contacts",
     "connector": "/sources/bitrix",
+    "rows": "/catalog/raw/bitrix24_deals/rows?view=readable",
 }
 DARK, PHONE = "source", "run"  # these are shown so as well
 

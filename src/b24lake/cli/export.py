@@ -18,7 +18,6 @@ from b24lake.errors import UsageError
 
 if TYPE_CHECKING:
     from b24lake.lake.exporting import Form
-    from b24lake.lake.place import Place
 
 STDOUT = "-"
 
@@ -70,6 +69,7 @@ def export(
     """Write a table, or the answer of a query, to a file."""
     from b24lake.lake import exporting
     from b24lake.lake.guarded import guarded_stream
+    from b24lake.lake.selecting import select_of
 
     table, target = _what_and_where(what, file, sql)
     form = exporting.form_of(target, wanted=format, bom=bom, escape_formulas=escape_formulas)
@@ -78,7 +78,8 @@ def export(
     place = common.lake(lake, home)
     total = None
     if sql is None:
-        sql, total = _select(place, table, as_of, columns)
+        wanted = [each.strip() for each in (columns or "").split(",") if each.strip()]
+        sql, total = select_of(place, table, at=as_of, columns=wanted)
     elif as_of or columns:
         raise UsageError("--as-of and --columns are for a table", fix="say it in the SQL: … FROM t VERSION AS OF 3")
     began = time.monotonic()
@@ -110,26 +111,6 @@ def _check(target: str, form: Form, *, json: bool, overwrite: bool) -> None:
         raise UsageError("--json and the rows cannot both go to stdout", fix="leave out --json, or name a file")
     elif form.format == "parquet" and sys.stdout.isatty():
         raise UsageError("A Parquet file is nothing for a terminal", fix="name a file, or lead it into a pipe")
-
-
-def _select(lake: Place, table: str, as_of: str | None, columns: str | None) -> tuple[str, int | None]:
-    """The SELECT for a table or view, and how many rows it will have, where the log tells."""
-    from b24lake.lake.catalog import describe, find
-    from b24lake.lake.columns import literal, quoted
-    from b24lake.lake.views import is_view, view
-
-    if is_view(lake, table):
-        name, rows = view(lake, table).name, None
-    else:
-        path = find(lake, table)
-        name = f"{path.parent.name}.{path.name}"
-        rows = describe(lake, name, as_of).info.rows
-    wanted = [each.strip() for each in (columns or "").split(",") if each.strip()]
-    selected = ", ".join(map(quoted, wanted)) or "*"
-    at = ""
-    if as_of:
-        at = f" VERSION AS OF {as_of}" if as_of.isdigit() else f" TIMESTAMP AS OF {literal(as_of)}"
-    return f"SELECT {selected} FROM {'.'.join(map(quoted, name.split('.')))}{at}", rows  # noqa: S608
 
 
 @contextmanager

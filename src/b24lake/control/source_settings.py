@@ -240,6 +240,7 @@ def options_of(source: Source, lake: Place) -> Options:
         streams=tuple(one.stream for one in chosen),
         layer=source.layer,
         folder=source.folder,
+        keep_placed=True,
         prefix=source.prefix,
         sync_types={one.stream: one.sync_type for one in chosen},
         replication_keys={one.stream: one.replication_key for one in chosen if one.replication_key},

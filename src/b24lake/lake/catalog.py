@@ -10,7 +10,7 @@ from typing import Literal
 
 from deltalake import DeltaTable
 
-from b24lake.errors import StreamError, UsageError
+from b24lake.errors import NotFoundError, StreamError, UsageError
 from b24lake.lake.columns import comment, type_name
 from b24lake.lake.files import open_table, storage_errors
 from b24lake.lake.place import Place, at_once
@@ -96,7 +96,7 @@ def describe(lake: Place, name: str, at: str | None = None) -> TableDetails:
     with storage_errors(path):
         state = state_of(path, table)
         columns = (ColumnInfo(each.name, type_name(each.type), comment(each), each.nullable) for each in state.schema)
-        return TableDetails(_info(table, state), tuple(columns), state.properties, history(path, table))
+        return TableDetails(info_of(table, state), tuple(columns), state.properties, history(path, table))
 
 
 def find(lake: Place, name: str) -> Place:
@@ -108,7 +108,7 @@ def find(lake: Place, name: str) -> Place:
     if fitting:
         layers = ", ".join(sorted(path.parent.name for path in fitting))
         raise UsageError(f"{name!r} is a table of several layers", why=layers, fix=f"say which: LAYER.{name}")
-    raise UsageError(
+    raise NotFoundError(
         f"There is no table {name!r} in the lake {lake}",
         why="a table appears after its first successful run" if known else "the lake has no tables yet",
         fix=_nearest(name, known),
@@ -148,12 +148,13 @@ def _info_or_error(path: Place) -> TableInfo:
     try:
         table = opened(path)
         with storage_errors(path):
-            return _info(table, state_of(path, table))
+            return info_of(table, state_of(path, table))
     except Exception as error:  # noqa: BLE001  whatever is wrong with one table, the others are listed
         return TableInfo(path.parent.name, path.name, error=str(error))
 
 
-def _info(table: DeltaTable, state: TableState) -> TableInfo:
+def info_of(table: DeltaTable, state: TableState) -> TableInfo:
+    """An open table as a line of the catalog."""
     last = newest(state.path, table)
     return TableInfo(
         layer=state.path.parent.name,

@@ -39,15 +39,18 @@ FIRST = (
 """What every lake begins with."""
 
 
-def layers(lake: Place) -> tuple[Layer, ...]:
+def layers(lake: Place, with_tables: Iterable[str] | None = None) -> tuple[Layer, ...]:
     """All layers: those of the lake's file in its order, then those that are only there because tables are.
+
+    with_tables   the names of those that tables are in, where somebody knows them; None = see
 
     Raises StopError where the file cannot be read.
     """
     listed = _read(lake)
     known = {each.name for each in listed}
-    logs = lake.glob("*/*/_delta_log") if lake.is_dir() else ()
-    found = sorted({log.parent.parent.name for log in logs} - known)
+    if with_tables is None:
+        with_tables = (log.parent.parent.name for log in lake.glob("*/*/_delta_log")) if lake.is_dir() else ()
+    found = sorted(set(with_tables) - known)
     return (*listed, *(Layer(name, listed=False) for name in found if not name.startswith((".", "_"))))
 
 

@@ -19,7 +19,7 @@ from b24lake.lake.catalog import find, opened, table_folders
 from b24lake.lake.files import remove_all, storage_errors
 from b24lake.lake.log import LOG
 from b24lake.lake.place import Place
-from b24lake.lake.table import MARK, checked_name, owner_of
+from b24lake.lake.table import MARK, PLACED, checked_name, owner_of
 
 LONGEST_FOLDER = 128
 """Signs."""
@@ -53,13 +53,19 @@ def describe(path: Place, text: str, run_id: str) -> None:
             table.alter.set_table_description(text, commit_properties=_by(run_id))
 
 
-def put_in_folder(path: Place, folder: str, run_id: str) -> None:
-    """Put a table into a folder of the catalog; "" takes it out. Raises UsageError as `check_folder`."""
+def put_in_folder(path: Place, folder: str, run_id: str, *, placed: bool = True) -> None:
+    """Put a table into a folder of the catalog; "" takes it out. Raises UsageError as `check_folder`.
+
+    placed   runs of its source leave it there (`table.PLACED`); False = where the source's setting says
+    """
     check_folder(folder)
     table = opened(path)
     with storage_errors(path):
-        if table.metadata().configuration.get(f"{MARK}folder", "") != folder:
+        held = table.metadata().configuration
+        if held.get(f"{MARK}folder", "") != folder:
             wanted = {f"{MARK}folder": folder}
+            if placed != bool(held.get(PLACED)):
+                wanted[PLACED] = "by hand" if placed else ""
             table.alter.set_table_properties(wanted, raise_if_not_exists=False, commit_properties=_by(run_id))
 
 

@@ -26,6 +26,9 @@ MARK = "b24lake."
 KEY = "b24lake.key"
 """The table property that names the primary key."""
 
+PLACED = "b24lake.placed"
+"""The table property that says that somebody put the table into its folder: runs of its source leave it there."""
+
 ASKED = "b24lake/asked"
 """The application id of the Delta transaction whose version stands for the fingerprint that a table last got."""
 

@@ -22,6 +22,7 @@ class Options(Settings):
     streams            names or globs; () = all that the webhook may read
     full               read everything, whatever the sync type
     folder             that groups the tables in the catalog; None = as they are, new ones in `FOLDER`
+    keep_placed        tables that somebody put into another folder by hand stay there
     tables             stream -> name of its table, where that is another one than prefix and stream
     deleted            what a full read of an INCREMENTAL stream does with rows that are gone
     accept_deletions   go on although a full read loses more rows than is believable
@@ -33,6 +34,7 @@ class Options(Settings):
     full: bool = False
     layer: str = "raw"
     folder: str | None = None
+    keep_placed: bool = False
     prefix: str = "bitrix24_"
     tables: Mapping[str, str] = field(default_factory=dict)
     sync_types: Mapping[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from b24lake.errors import B24LakeError, BrokenOffError, LockedError, StopError,
 from b24lake.lake.files import storage_errors
 from b24lake.lake.others import changed_by_others
 from b24lake.lake.place import at_once
-from b24lake.lake.table import Owner, bookmark_of, check_writable, open_owned, state_of
+from b24lake.lake.table import PLACED, Owner, bookmark_of, check_writable, open_owned, state_of
 from b24lake.portal.connection import Connection
 from b24lake.portal.probe import invisible
 from b24lake.portal.webhook import Webhook
@@ -143,7 +143,7 @@ def jobs_of(
         owner, table = owners[one.name], tables[one.name]
         with storage_errors(path):
             state = None if table is None else state_of(path, table)
-        if state is not None and options.folder is None:
+        if state is not None and (options.folder is None or (options.keep_placed and state.properties.get(PLACED))):
             owner = replace(owner, folder=state.owner.folder)
         held = naming.held(state.schema) if state else {}
         veil = veils[one.name]

@@ -18,6 +18,7 @@ from b24lake.web.pages import (
     base,
     catalog,
     helping,
+    layers,
     model,
     reference,
     runs,
@@ -28,6 +29,7 @@ from b24lake.web.pages import (
     source_triggers,
     sources,
     table,
+    table_use,
     triggers,
     wizard,
     wizard_check,
@@ -39,7 +41,8 @@ from b24lake.web.site import Site
 
 WIZARD = (wizard, wizard_streams, wizard_tables, wizard_source, wizard_check)
 SOURCE = (source_state, source_triggers, source_settings, source_alerts, source)
-PAGES = (base, account, accounts, reference, helping, triggers, *WIZARD, sources, *SOURCE, runs, model, catalog, table)
+CATALOG = (model, catalog, layers, table_use, table)
+PAGES = (base, account, accounts, reference, helping, triggers, *WIZARD, sources, *SOURCE, runs, *CATALOG)
 """In this order: pages whose addresses begin with any word come after those that begin with one word."""
 
 

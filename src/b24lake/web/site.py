@@ -11,6 +11,7 @@ from b24lake.control.claims import Installation
 from b24lake.control.database import Database
 from b24lake.control.moments import Clock
 from b24lake.control.secrets import Keyring
+from b24lake.lake.index import Index
 from b24lake.web.jobs import Jobs
 
 
@@ -42,6 +43,11 @@ class Site:
     def own(self) -> bool:
         """Whether webhooks may lead to this machine itself: where nobody logs in, whoever asks is on it."""
         return not self.login
+
+    @cached_property
+    def index(self) -> Index:
+        """The tables of the installation's lake."""
+        return Index(self.here.lake)
 
     @cached_property
     def secret(self) -> bytes:
