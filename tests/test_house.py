@@ -28,11 +28,12 @@ ARROWS: dict[str, set[str]] = {
     "lake": {"errors"},
     "sync": BELOW_READING | {"reading", "lake"},
     "control": BELOW_CONTROL,
-    "web": BELOW_CONTROL | {"control"},
+    "agents": BELOW_CONTROL | {"control"},
+    "web": BELOW_CONTROL | {"control", "agents"},
     "api": BELOW_READING | {"reading"},  # no lake: a program may have rows without tables
     "adapters": BELOW_READING | {"reading", "api"},
     "sandbox": set(),
-    "cli": BELOW_CONTROL | {"control", "web", "api", "adapters", "sandbox"},
+    "cli": BELOW_CONTROL | {"control", "agents", "web", "api", "adapters", "sandbox"},
     "__main__": {"cli"},
     "b24lake": {"api"},  # the package's own __init__.py; everyone but the sandbox may import it, for its version
 }
@@ -217,7 +218,7 @@ def test_a_place_on_a_machine_is_recognised(text: str, *, is_a_place: bool) -> N
 
 # --- what an import costs ---------------------------------------------------------------------------------------------
 
-HEAVY = ["numpy", "pyarrow", "deltalake", "fastapi", "sqlalchemy", "duckdb", "polars", "pandas"]
+HEAVY = ["numpy", "pyarrow", "deltalake", "fastapi", "sqlalchemy", "duckdb", "polars", "pandas", "mcp"]
 SHOW_HELP = "from b24lake.cli.main import main; sys.argv = ['b24lake', '--help']; main()"
 
 

@@ -217,3 +217,17 @@ def test_accounts_and_tokens_on_the_command_line(lake: Lake, tmp_path: Path) -> 
     ran("token", "revoke", made["id"])
     ran("user", "remove", "bob")
     assert [one["name"] for one in ran("user", "list", "--json").json["accounts"]] == ["ann"]
+
+
+def test_a_token_may_be_limited_to_tables(database: Database) -> None:
+    with database.writing() as session:
+        made, text = tokens.add(session, ACTOR, "agent", ["read"], tables=["raw.*_deals", " *_users"])
+        assert tokens.document(made)["tables"] == ["*.*_users", "raw.*_deals"]
+        for wrong in ("", "raw.", "a b.c", "raw/x.y", "x" * 300 + ".y"):
+            with pytest.raises(UsageError, match="names no tables"):
+                tokens.add(session, ACTOR, "t", ["read"], tables=[wrong])
+        with pytest.raises(UsageError, match="more than 100"):
+            tokens.add(session, ACTOR, "t", ["read"], tables=[f"raw.t{number}" for number in range(101)])
+    found = tokens.bearer(database, text, ACTOR.at)
+    assert found is not None
+    assert found.tables == ("*.*_users", "raw.*_deals")

@@ -14,6 +14,7 @@ import typer
 
 from b24lake import __version__
 from b24lake.cli import (
+    agents,
     alert,
     bookmark,
     check,
@@ -72,6 +73,7 @@ _COMMANDS = (
     key,
     user,
     token,
+    agents,
     sandbox,
     demo,
 )

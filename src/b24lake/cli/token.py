@@ -29,6 +29,13 @@ def add(
         list[str] | None,
         typer.Option(help="Only for this source, by id; may be given several times.", show_default=False),
     ] = None,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Reads only these tables, as raw.bitrix24_deals or 'raw.*'; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
     user: Annotated[
         str, typer.Option(help="Of this account: it may do no more than they may, and goes with them.")
     ] = "",
@@ -51,6 +58,7 @@ def add(
                 scope or ["read"],
                 account=user or None,
                 sources=source or (),
+                tables=tables or (),
                 expires_at=until,
             )
     common.done(text, {**tokens.document(made), "token": text}, json=json)
@@ -72,12 +80,14 @@ def list_(database: DatabaseAddress = None, home: HomeDir = None, json: Json = F
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("token", "name", "account", "scopes", "sources", "expires", "last use"):
-        table.add_column(heading, no_wrap=heading != "sources")
+    for heading in ("token", "name", "account", "scopes", "sources", "tables", "expires", "last use"):
+        table.add_column(heading, no_wrap=heading not in {"sources", "tables"})
     for one in found:
-        sources = ", ".join(one["sources"]) or "all"
+        sources, tables = (", ".join(one[what]) or "all" for what in ("sources", "tables"))
         ends, used = local(one["expires_at"]) or "never", local(one["used_at"]) or "never"
-        table.add_row(one["id"], one["name"], one["account"] or "", " ".join(one["scopes"]), sources, ends, used)
+        table.add_row(
+            one["id"], one["name"], one["account"] or "", " ".join(one["scopes"]), sources, tables, ends, used
+        )
     common.console().print(table)
 
 

@@ -367,6 +367,7 @@ class Token(Base):
 
     account   whose: it may do no more than they may; None = the installation's own
     sources   what it is limited to, by id; [] = all
+    tables    globs over `layer.table`: what it may read; [] = all
     """
 
     __tablename__ = "tokens"
@@ -377,6 +378,7 @@ class Token(Base):
     account: Mapped[str | None] = mapped_column(ForeignKey("accounts.name", ondelete="CASCADE"), index=True)
     scopes: Mapped[JsonList]
     sources: Mapped[JsonList] = mapped_column(default=list)
+    tables: Mapped[JsonList] = mapped_column(default=list)
     created_at: Mapped[datetime]
     created_by: Mapped[str]
     expires_at: Mapped[datetime | None]

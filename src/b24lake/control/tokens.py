@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ SCOPES = ("read", "run", "write", "admin")
 ROLE_FOR = {"read": "viewer", "run": "editor", "write": "editor", "admin": "manager"}
 PREFIX = "b24l_"
 NAME = 100  # signs
+GLOB = 200
+GLOBS = 100  # of one token
 _NOTED = timedelta(minutes=1)  # between two notes that a token was used
 
 
@@ -33,11 +36,13 @@ class Bearer:
 
     who       as the audit trail calls them
     sources   ids of those that it is limited to; None = all
+    tables    globs over `layer.table` of those that it is limited to; None = all
     """
 
     who: str
     scopes: frozenset[str]
     sources: frozenset[str] | None
+    tables: tuple[str, ...] | None = None
 
 
 def allowed(role: str) -> frozenset[str]:
@@ -57,12 +62,15 @@ def add(
     *,
     account: str | None = None,
     sources: Sequence[str] = (),
+    tables: Sequence[str] = (),
     expires_at: datetime | None = None,
 ) -> tuple[Token, str]:
     """A new token, and the text that is never shown again.
 
-    Raises UsageError for a bad name, an unknown scope, source or account, more than the account may do, and an end
-    that has passed.
+    tables   globs over `layer.table`: the only tables that it reads; () = all
+
+    Raises UsageError for a bad name, an unknown scope, source or account, more than the account may do, globs that are
+    none, and an end that has passed.
     """
     whose = account_of(session, account) if account else None
     title = name.strip()
@@ -76,6 +84,7 @@ def add(
         account=whose.name if whose else None,
         scopes=_scopes(scopes, whose),
         sources=_sources(session, sources),
+        tables=checked_globs(tables),
         created_at=actor.at,
         created_by=actor.who,
         expires_at=expires_at,
@@ -121,6 +130,7 @@ def bearer(database: Database, text: str, now: datetime) -> Bearer | None:
         f"{account.name} (token {token.name})" if account else f"token {token.name}",
         scopes & allowed(account.role) if account else scopes,
         frozenset(token.sources) or None,
+        tuple(token.tables) or None,
     )
 
 
@@ -132,11 +142,26 @@ def document(token: Token) -> dict[str, Any]:
         "account": token.account,
         "scopes": token.scopes,
         "sources": token.sources,
+        "tables": token.tables,
         "created_at": token.created_at,
         "created_by": token.created_by,
         "expires_at": token.expires_at,
         "used_at": token.used_at,
     }
+
+
+def checked_globs(given: Sequence[str]) -> list[str]:
+    """Globs over `layer.table`; one without a dot is about all layers. Raises UsageError for what cannot be one.
+
+    >>> checked_globs(["raw.*", "*_deals"])
+    ['*.*_deals', 'raw.*']
+    """
+    found = {glob if "." in glob else f"*.{glob}" for glob in (each.strip() for each in given)}
+    wrong = next((glob for glob in found if not re.fullmatch(r"[^\s/\\]+\.[^\s/\\]+", glob) or len(glob) > GLOB), None)
+    if wrong is not None or len(found) > GLOBS:
+        what = f"{wrong!r} names no tables" if wrong is not None else f"There are more than {GLOBS} globs of tables"
+        raise UsageError(what, fix="write LAYER.TABLE, with * and ? where several are meant, as raw.bitrix24_*")
+    return sorted(found)
 
 
 def _scopes(given: Sequence[str], account: Account | None) -> list[str]:

@@ -185,6 +185,27 @@ def _descriptions() -> Iterator[str]:
     yield from (f"| `{name}` | `{entity}` |" for name, entity in DESCRIBES.items())
 
 
+# --- both, for agents -------------------------------------------------------------------------------------------------
+
+
+def plain_text() -> str:
+    """Streams, permissions and data model as Markdown without HTML, diagrams and links: for readers with little room.
+
+    Its headings are of the second level and below.
+    """
+    return "\n".join([*_plain_streams(), *_scopes(), "## Data model", "", _MODEL, *_table(), *_descriptions(), ""])
+
+
+def _plain_streams() -> Iterator[str]:
+    yield from ("## Streams", "")
+    for stream in catalogue():
+        facts = _facts(stream) | {"method": f"`{stream.method}`"}
+        yield from (f"### `{stream.name}`: {stream.title}", "")
+        yield from ([ABOUT[stream.name].notes, ""] if ABOUT[stream.name].notes else [])
+        yield from (f"- {name}: {text}" for name, text in facts.items())
+        yield ""
+
+
 def main(folder: Path) -> None:
     """Write the pages."""
     for name, text in pages().items():

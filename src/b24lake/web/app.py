@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from b24lake.errors import B24LakeError
 from b24lake.web import monitoring, security
+from b24lake.web.agents import PATH, Agents
 from b24lake.web.api import PREFIX
 from b24lake.web.asking import asking
 from b24lake.web.bodies import Bounded
@@ -22,6 +24,7 @@ from b24lake.web.pages import (
     model,
     reference,
     runs,
+    skills,
     source,
     source_alerts,
     source_settings,
@@ -42,7 +45,7 @@ from b24lake.web.site import Site
 WIZARD = (wizard, wizard_streams, wizard_tables, wizard_source, wizard_check)
 SOURCE = (source_state, source_triggers, source_settings, source_alerts, source)
 CATALOG = (model, catalog, layers, table_use, table)
-PAGES = (base, account, accounts, reference, helping, triggers, *WIZARD, sources, *SOURCE, runs, *CATALOG)
+PAGES = (base, account, accounts, reference, helping, skills, triggers, *WIZARD, sources, *SOURCE, runs, *CATALOG)
 """In this order: pages whose addresses begin with any word come after those that begin with one word."""
 
 
@@ -56,6 +59,7 @@ def create_app(site: Site) -> FastAPI:
     for group in PAGES:
         app.include_router(group.router)
     app.mount(PREFIX, LaterApi(site))
+    app.router.routes.append(Route(PATH, Agents(site)))
     app.add_exception_handler(B24LakeError, _failed)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _broken)

@@ -37,8 +37,11 @@ HEADERS = {
 }
 ANY = "*"
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", re.ASCII | re.IGNORECASE)
-_OPEN = ("/login", "/static/", "/settings/language", "/llms.txt", "/healthz", "/metrics", "/api/v1")
-"""Where no login is asked for; the last two ask for a token themselves."""
+_OPEN = (
+    *("/login", "/static/", "/settings/language", "/llms.txt", "/healthz"),
+    *("/metrics", "/api/v1", "/mcp", "/sources/bitrix.md"),
+)
+"""Where no login is asked for; those in the second line ask for a token themselves."""
 _PUBLISHED = re.compile(r"/help/[a-z-]+\.md")
 """The documentation as Markdown, for programs: the same for everybody, and published with the source code."""
 Next = Callable[[Request], Awaitable[Response]]

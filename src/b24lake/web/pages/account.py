@@ -126,7 +126,14 @@ def add_token(asked: Asked, form: Sent) -> Response:
     try:
         with asked.site.database.writing() as session:
             _, text = tokens.add(
-                session, asked.actor, name, scopes, account=_own(asked), sources=only, expires_at=until
+                session,
+                asked.actor,
+                name,
+                scopes,
+                account=_own(asked),
+                sources=only,
+                tables=form.text("tables").split(),
+                expires_at=until,
             )
     except UsageError as error:
         return _account(asked, error=error)

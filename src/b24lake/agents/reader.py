@@ -1,0 +1,21 @@
+"""Who asks, and what they may read: the same for a client on this machine and for the bearer of a token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from b24lake.agents.service import Service
+from b24lake.lake.reach import Reach
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who asks.
+
+    reach     the tables that they may read
+    service   the sources and runs that they may see; called when they are asked for
+    """
+
+    reach: Reach
+    service: Callable[[], Service]
