@@ -43,6 +43,7 @@ def main() -> None:
         run = wide.request.get("/api/v1/runs").json()["runs"][-1]["id"]
         for name, path in PAGES.items():
             _take(wide, path.format(run=run), name)
+        _take_query(wide)
         dark = browser.new_context(base_url=demo.address, viewport={"width": 1280, "height": 800}, color_scheme="dark")
         _take(dark, PAGES[DARK], f"{DARK}-dark")
         narrow = browser.new_context(base_url=demo.address, viewport={"width": 390, "height": 800})
@@ -55,6 +56,23 @@ def _take(context: BrowserContext, path: str, name: str) -> None:
     page.goto(path, wait_until="networkidle")
     page.wait_for_timeout(1_500)  # rows that come after the page, and charts
     page.screenshot(path=TO / f"{name}.png")
+    page.close()
+
+
+def _take_query(context: BrowserContext) -> None:
+    """The explorer with rows, while a column is completed."""
+    sql = "SELECT STAGE_ID, count(*) AS deals, sum(OPPORTUNITY) AS total\nFROM raw.bitrix24_deals\nGROUP BY STAGE_ID"
+    page = context.new_page()
+    page.goto("/query", wait_until="networkidle")
+    page.locator(".cm-content").click()
+    page.keyboard.insert_text(f"{sql}\nORDER BY 2 DESC")
+    page.keyboard.press("Control+Enter")
+    page.locator("#grid td").first.wait_for()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(f"{sql}\nHAVING ")
+    page.keyboard.type("OPPO")
+    page.locator(".cm-tooltip-autocomplete li").first.wait_for()
+    page.screenshot(path=TO / "query.png")
     page.close()
 
 

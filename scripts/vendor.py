@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -28,6 +29,17 @@ class Package:
     licence: str
     files: dict[str, str]
     icons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Packages that are made into one file by esbuild: `entry` beside this script says what is taken of them."""
+
+    name: str
+    licence: str
+    file: str
+    entry: str
+    packages: dict[str, str]
 
 
 ICONS = """
@@ -62,6 +74,31 @@ PACKAGES = (
     Package("@dagrejs/dagre", "3.1.3", "MIT", {"dist/dagre.min.js": "dagre.min.js", "LICENSE": "licences/dagre.txt"}),
     Package("@tabler/icons", "3.51.0", "MIT", {"LICENSE": "licences/tabler-icons.txt"}, icons=tuple(ICONS)),
 )
+BUNDLES = (
+    Bundle(
+        "codemirror",
+        "MIT",
+        "codemirror.min.js",
+        "editor.js",
+        {
+            "@codemirror/autocomplete": "6.20.4",
+            "@codemirror/commands": "6.11.1",
+            "@codemirror/lang-sql": "6.10.0",
+            "@codemirror/language": "6.13.1",
+            "@codemirror/lint": "6.9.8",
+            "@codemirror/state": "6.7.6",
+            "@codemirror/view": "6.43.15",
+            "@lezer/common": "1.5.5",
+            "@lezer/highlight": "1.2.5",
+            "@lezer/lr": "1.4.12",
+            "@marijn/find-cluster-break": "1.0.4",
+            "crelt": "1.0.7",
+            "style-mod": "4.1.4",
+            "w3c-keyname": "2.2.8",
+        },
+    ),
+)
+ESBUILD = "esbuild@0.28.2"
 OF_TESTS = (
     Package("axe-core", "4.14.1", "MPL-2.0", {"axe.min.js": "axe.min.js", "LICENSE": "licences/axe.txt"}),
 )  # fmt: skip
@@ -69,9 +106,10 @@ OF_TESTS = (
 
 def main() -> None:
     """Fetch every package, copy what is used, and write down what it was."""
-    for folder, packages in ((VENDOR, PACKAGES), (TESTS, OF_TESTS)):
+    for folder, packages, bundles in ((VENDOR, PACKAGES, BUNDLES), (TESTS, OF_TESTS, ())):
         (folder / "licences").mkdir(parents=True, exist_ok=True)
         record = [_take(package, folder) for package in packages]
+        record += [_bundle(bundle, folder) for bundle in bundles]
         (folder / "vendored.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
@@ -89,6 +127,25 @@ def _take(package: Package, to: Path) -> dict[str, object]:
         (to / name).write_bytes(content)
     checksums = {name: hashlib.sha256(content).hexdigest() for name, content in taken.items()}
     return {"name": package.name, "version": package.version, "licence": package.licence, "sha256": checksums}
+
+
+def _bundle(bundle: Bundle, to: Path) -> dict[str, object]:
+    wanted = [f"{name}@{version}" for name, version in bundle.packages.items()]
+    how = ["--bundle", "--minify", "--format=iife", "--global-name=CodeMirror", "--target=es2022"]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "package.json").write_text("{}", encoding="utf-8")
+        shutil.copy(Path(__file__).parent / bundle.entry, folder)
+        install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *wanted, ESBUILD]
+        subprocess.run(install, cwd=folder, check=True, capture_output=True)
+        esbuild = Path(folder, "node_modules/.bin/esbuild")
+        packed = subprocess.run([esbuild, bundle.entry, *how], cwd=folder, check=True, capture_output=True)
+        licences = [Path(folder, "node_modules", name, "LICENSE") for name in bundle.packages]
+        texts = sorted({each.read_bytes() for each in licences if each.is_file()})
+    taken = {bundle.file: packed.stdout, f"licences/{bundle.name}.txt": b"\n".join(texts)}
+    for name, content in taken.items():
+        (to / name).write_bytes(content)
+    checksums = {name: hashlib.sha256(content).hexdigest() for name, content in taken.items()}
+    return {"name": bundle.name, "of": bundle.packages, "licence": bundle.licence, "sha256": checksums}
 
 
 def _sprite(root: Path, icons: tuple[str, ...]) -> bytes:

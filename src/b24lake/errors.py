@@ -4,6 +4,7 @@ B24LakeError
     UsageError       a person typed or configured something wrong: nothing was done (exit code 2)
         NotFoundError    ... what was named does not exist
         ConflictError    ... somebody else changed it meanwhile, or it was asked for in another way before
+        SqlError         ... in SQL, and maybe where in it
     StopError        nothing can go on: wrong webhook, no tariff, portal gone, lake unwritable
     StreamError      this stream cannot be read or written; the others go on
         LockedError      ... because the webhook or its owner may not (scope, rights, plan)
@@ -49,6 +50,16 @@ class NotFoundError(UsageError):
 
 class ConflictError(UsageError):
     """What is asked for rests on something that is no longer so; nothing was changed."""
+
+
+class SqlError(UsageError):
+    """SQL that cannot be run; `at` is where its text is wrong: the offsets of the first sign and after the last one."""
+
+    def __init__(
+        self, what: str, *, why: str = "", fix: str = "", code: str = "", at: tuple[int, int] | None = None
+    ) -> None:
+        self.at = at
+        super().__init__(what, why=why, fix=fix, code=code)
 
 
 class StopError(B24LakeError):

@@ -40,6 +40,8 @@ PAGES = (
     "/catalog/raw/crm_deals/rows?whole=on&view=readable",
     "/catalog/raw/crm_deals/use",
     "/catalog/raw/nothing",
+    "/query",
+    "/query?table=raw.crm_deals",
     "/help",
     "/help?q=funnel",
     "/help/triggers",

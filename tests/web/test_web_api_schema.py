@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import count
 
 import pytest
+import query_lake
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -20,7 +21,7 @@ from b24lake.control.tokens import SCOPES
 from b24lake.sandbox import Server
 
 NAMES = ("status_code_conformance", "content_type_conformance", "response_schema_conformance")
-CALLS = 38  # that there are at least
+CALLS = 41  # that there are at least
 SPEC = {"times": ["06:00"], "zone": "UTC"}
 
 
@@ -60,13 +61,14 @@ def test_whatever_comes_in_the_answer_is_one_of_the_document(
 
 def filled(web: Web, url: str) -> dict[str, str]:
     """What there is to be asked for, by the name of its place in a path."""
+    query_lake.filled(web)
     web.source("crm", "users", url=url)
     with web.site.database.writing() as session:
         source = sources.found(session, "crm")
         trigger = triggers.add(session, actor(), source, SPEC).id
     channels.add(web.site.database, web.site.keyring, "team", channels.webhook_address("https://chat.example/x"))
     run = runs.request(web.site.database, "crm", now())
-    return {"source": "crm", "trigger": trigger, "run": run, "layer": "raw", "channel": "team"}
+    return {"source": "crm", "trigger": trigger, "run": run, "layer": "raw", "table": "deals", "channel": "team"}
 
 
 def aim(case: Case, ids: dict[str, str], url: str) -> None:

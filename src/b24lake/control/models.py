@@ -403,3 +403,32 @@ class EndedSession(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
+
+
+class SavedQuery(Base):
+    """SQL that was given a name, for everybody."""
+
+    __tablename__ = "saved_queries"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    description: Mapped[str] = mapped_column(default="")
+    sql: Mapped[str]
+    saved_by: Mapped[str]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class PastQuery(Base):
+    """SQL that somebody ran, and how it went: `rows` None and `error` what it said where it failed."""
+
+    __tablename__ = "past_queries"
+    __table_args__ = (Index("ix_past_queries_who_id", "who", "id"),)
+
+    id: Mapped[int] = mapped_column(_NUMBER, primary_key=True)
+    who: Mapped[str]
+    at: Mapped[datetime]
+    sql: Mapped[str]
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    rows: Mapped[int | None]
+    error: Mapped[str] = mapped_column(default="")

@@ -33,6 +33,7 @@ readable   labels beside ids: the SELECT of a readable view
 views      the readable views of a lake
 statement  SQL taken apart: which tables, as of when, and that it only reads
 reach      which tables somebody may read, in SQL too
+pointing   where in its SQL an error lies
 query      SQL over a lake, in this process
 guarded    SQL over it in a process that can be stopped, with limits of time and memory
 texts      columns as text, for CSV and JSON

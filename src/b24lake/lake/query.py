@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from b24lake.errors import UsageError
 from b24lake.lake.catalog import find, opened
 from b24lake.lake.columns import literal, plain, quoted
 from b24lake.lake.place import Place
-from b24lake.lake.readable import DATAFUSION
+from b24lake.lake.readable import DATAFUSION, SUFFIX
 from b24lake.lake.statement import Source, Statement, parsed
 from b24lake.lake.versions import as_of, history
 from b24lake.lake.views import is_view, view
@@ -35,6 +35,7 @@ _FRUGAL = {
 }
 _AS_WRITTEN = ("join_reordering", "repartition_joins")
 """What would turn the joins of a view round: its labels would pass, and its rows would be held in memory."""
+_FIELDS_TOLD = 8
 _GONE = re.compile(r"\.parquet.{0,40}not found|NotFound|No such file", re.DOTALL)
 
 
@@ -68,8 +69,28 @@ def first(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.R
         missing = None if missing is None else missing - batch.num_rows
 
 
-def stream(lake: Place, sql: str, means: Means | None = None) -> pa.RecordBatchReader:
+def pieces(batch: pa.RecordBatch, most: int | None) -> Iterator[pa.RecordBatch]:
+    """The batch in pieces of at most so many bytes; None = as it is. Raises UsageError where one row has more."""
+    if most is None or batch.nbytes <= most:
+        yield batch
+        return
+    if batch.num_rows == 1:
+        raise UsageError(
+            "A row of the answer is too large to be shown",
+            why=f"it has {batch.nbytes / 1024**2:.0f} MB",
+            fix="cut long texts, for example with left(TEXT, 1000)",
+        )
+    half = batch.num_rows // 2
+    yield from pieces(batch.slice(0, half), most)
+    yield from pieces(batch.slice(half), most)
+
+
+def stream(
+    lake: Place, sql: str, means: Means | None = None, only: Collection[str] | None = None
+) -> pa.RecordBatchReader:
     """The rows of one SELECT, batch by batch. Tables are called `layer.table`, or `layer.table VERSION AS OF 3`.
+
+    only   the tables that alone exist for whoever asks, and their views as far as these read no others; None = all
 
     Columns keep their comments where they come from a table as they are; a name that comes twice gets a number.
 
@@ -77,8 +98,10 @@ def stream(lake: Place, sql: str, means: Means | None = None) -> pa.RecordBatchR
     it, and MemoryError where `means` do not suffice: here, or while the rows are read.
     """
     statement = parsed(sql)
+    if only is not None:
+        _check_names((each.sql_name for each in statement.sources), only)
     builder = _builder(means)
-    _register_all(builder, lake, statement)
+    _register_all(builder, lake, statement, only)
     try:
         found = pa.RecordBatchReader.from_stream(builder.execute(statement.sql))
     except (DeltaError, pa.ArrowException) as error:
@@ -103,7 +126,17 @@ def _run(builder: QueryBuilder, statement: str) -> None:
     pa.RecordBatchReader.from_stream(builder.execute(statement)).read_all()
 
 
-def _register_all(builder: QueryBuilder, lake: Place, statement: Statement) -> None:
+def _check_names(names: Iterable[str], only: Collection[str]) -> None:
+    """Raises UsageError for a table that does not exist for whoever asks, whether there is one or not."""
+    known = {*only, *(name + SUFFIX for name in only)}
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise UsageError(f"There is no table {unknown!r} for you", why="you may read some tables of this lake only")
+
+
+def _register_all(
+    builder: QueryBuilder, lake: Place, statement: Statement, only: Collection[str] | None = None
+) -> None:
     """Make the tables and views of a statement known, and the tables that the views read."""
     names = {each for each in statement.sources if is_view(lake, each.sql_name)}
     for source in names:
@@ -116,6 +149,8 @@ def _register_all(builder: QueryBuilder, lake: Place, statement: Statement) -> N
     tables = {source: find(lake, source.sql_name) for source in statement.sources - names}
     views = [view(lake, each.sql_name, statement.columns) for each in sorted(names)]
     tables |= {Source(*table): path for each in views for table, path in each.tables.items()}
+    if only is not None:
+        _check_names((each.sql_name for each in tables), only)
     for number, (source, path) in enumerate(sorted(tables.items(), key=lambda each: each[0])):
         _register(builder, f"table_{number}", _opened(path, source), source)
     for each in views:
@@ -177,8 +212,17 @@ def _fault(error: Exception) -> Exception:
     if isinstance(error, MemoryError) or _EXHAUSTED.search(text):
         return MemoryError(text)
     # The engine's advice to change its configuration helps nobody here; the fix says what does.
-    said = [line for line in text.splitlines() if "enable_ident_normalization" not in line]
+    said = [_few_fields(line) for line in text.splitlines() if "enable_ident_normalization" not in line]
     fix = 'correct the SQL; names of columns are case-sensitive, and "quoted" where they hold other signs'
     if _GONE.search(text):
         fix = "run it again; if files of the table are missing, `b24lake history` tells which versions can be read"
     return UsageError("The query cannot be run", why=" ".join(said), fix=fix)
+
+
+def _few_fields(line: str) -> str:
+    """The line with a few of the columns that there are: some tables have hundreds."""
+    before, told, fields = line.partition("Valid fields are ")
+    names = fields.rstrip(".").split(", ")
+    if len(names) <= _FIELDS_TOLD:
+        return line
+    return f"{before}{told}{', '.join(names[:_FIELDS_TOLD])} and {len(names) - _FIELDS_TOLD} more."

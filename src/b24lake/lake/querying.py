@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from b24lake.errors import B24LakeError
+from b24lake.errors import B24LakeError, UsageError
 from b24lake.lake.guarded import OUT_OF_MEMORY, REFUSED, Request
 
 _GRACE = 5
@@ -26,11 +26,19 @@ def main() -> int:
         _answer(request)
     except B24LakeError as error:
         parts = {"error": type(error).__name__, "what": error.what, "why": error.why, "fix": error.fix}
-        sys.stderr.write("\n" + json.dumps({**parts, "code": error.code}) + "\n")
+        told = {**parts, "code": error.code, "at": _place(request.sql, error)}
+        sys.stderr.write("\n" + json.dumps(told) + "\n")
         return REFUSED
     except MemoryError:
         return OUT_OF_MEMORY
     return 0
+
+
+def _place(sql: str, error: B24LakeError) -> tuple[int, int] | None:
+    """Where in the SQL the error lies."""
+    from b24lake.lake.pointing import pointed
+
+    return pointed(sql, error) if isinstance(error, UsageError) else None
 
 
 def _limit(request: Request) -> None:
@@ -61,14 +69,15 @@ def _answer(request: Request) -> None:
     import pyarrow as pa
 
     from b24lake.lake.place import place
-    from b24lake.lake.query import Means, first, stream
+    from b24lake.lake.query import Means, first, pieces, stream
 
     # The engine counts what sorts, groups and joins hold; batches on their way between them come to as much again.
     means = Means(request.memory_bytes // 3, Path(request.spill), frugal=request.frugal)
-    reader = stream(place(request.lake), request.sql, means)
+    reader = stream(place(request.lake), request.sql, means, request.only)
     with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as writer:
         for batch in first(reader, request.limit):
-            writer.write_batch(batch)
+            for piece in pieces(batch, request.piece):
+                writer.write_batch(piece)
     sys.stdout.buffer.flush()
 
 

@@ -7,20 +7,22 @@ tables of the lake, made of the very tokens that were parsed here.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import sqlglot
 from sqlglot import Token, TokenType, exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
-from b24lake.errors import UsageError
+from b24lake.errors import SqlError, UsageError
 from b24lake.lake.columns import quoted
 
 DIALECT = "postgres"
 """The SQL that the engine's own is nearest to."""
 _EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE)?(\s+VERBOSE)?\s+", re.IGNORECASE)
+_NO_END = re.compile(r"Missing (\S+) from \d+:(\d+)")
 _WRITING = (exp.Into, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Copy, exp.Command)
 _FUNCTIONS = {"exploding_generate_series", "generate_series", "range", "unnest"}
 """Functions that may stand where a table stands: they read nothing but their arguments."""
@@ -65,14 +67,16 @@ def parsed(sql: str) -> Statement:
     """
     explain = _EXPLAIN.match(sql)
     head, body = (explain[0], sql[explain.end() :]) if explain else ("", sql)
+    written: list[Token] = []
+    read: list[Token] = []
     try:
-        tokens = sqlglot.tokenize(body, read=DIALECT)
-        while tokens and tokens[-1].text == ";":
-            tokens.pop()
-        _check_tokens([token.text.upper() for token in tokens])
-        text = _joined(body, [(token.start, token.end + 1) for token in tokens])
+        written = sqlglot.tokenize(body, read=DIALECT)
+        while written and written[-1].text == ";":
+            written.pop()
+        _check_tokens([token.text.upper() for token in written])
+        text = _joined(body, [(token.start, token.end + 1) for token in written])
+        read = sqlglot.tokenize(text, read=DIALECT)
         tree = sqlglot.parse_one(text, read=DIALECT)
-        tokens = sqlglot.tokenize(text, read=DIALECT)
     except RecursionError:
         raise UsageError(
             "This SQL is nested too deeply",
@@ -80,19 +84,41 @@ def parsed(sql: str) -> Statement:
             fix="write it with fewer levels, for example with WITH",
         ) from None
     except SqlglotError as error:
-        raise _not_sql(error, body) from error
+        raise _not_sql(error, sql, len(head), list(zip(read, written, strict=False))) from error
     if not isinstance(tree, exp.Query) or tree.find(*_WRITING):
         raise _not_reading(f"a part of this {tree.key.upper()} writes")
     edits: list[_Edit] = []
-    sources = frozenset(_source(table, tokens, edits) for table in _tables(tree))
+    sources = frozenset(_source(table, read, edits) for table in _tables(tree))
     return Statement(head + _edited(text, edits), sources, _columns(tree))
 
 
-def _not_sql(error: SqlglotError, text: str) -> UsageError:
+def _not_sql(error: SqlglotError, sql: str, head: int, tokens: Sequence[tuple[Token, Token]]) -> SqlError:
+    """What the parser says of a statement that begins after `head` signs.
+
+    tokens   each as the parser read it, without the comments between them, and as it was written
+    """
     fix = "write one SELECT over LAYER.TABLE"
-    if re.search(r"\bAS\s+OF\b", text, re.IGNORECASE):
+    if re.search(r"\bAS\s+OF\b", sql, re.IGNORECASE):
         fix = "write SELECT … FROM LAYER.TABLE VERSION AS OF 3 AS alias: the alias comes last"
-    return UsageError("This is not SQL that can be read", why=str(error).splitlines()[0], fix=fix)
+    why, at = str(error).splitlines()[0], None
+    if isinstance(error, ParseError) and error.errors:
+        found = error.errors[0]
+        place = next((each for read, each in tokens if (read.line, read.col) == (found["line"], found["col"])), None)
+        why, at = _told(found), (head + place.start, head + place.end + 1) if place else None
+    elif match := _NO_END.search(str(error.__cause__)):
+        why, at = f"there is no {match[1]} that ends it", (head + int(match[2]), len(sql))
+    if at:
+        line = sql.count("\n", 0, at[0]) + 1
+        why = f"{why}, in line {line}, column {at[0] - sql.rfind(chr(10), 0, at[0])}"
+    return SqlError("This is not SQL that can be read", why=why, fix=fix, at=at)
+
+
+def _told(found: Mapping[str, Any]) -> str:
+    """The parser's finding in plain words."""
+    said, sign = str(found["description"]), found["highlight"]
+    if said.startswith("Required keyword"):
+        return f"something is missing at {sign!r}"
+    return f"{sign!r} is not expected" if said.startswith("Invalid expression") else said
 
 
 def _check_tokens(words: list[str]) -> None:

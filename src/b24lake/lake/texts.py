@@ -54,6 +54,16 @@ def json_values(column: pa.Array) -> pa.Array:
     return pc.fill_null(texts, "null")
 
 
+def cell_texts(column: pa.Array) -> pa.Array:
+    """Each value as text, lists and structs as JSON; null stays null."""
+    kind = column.type
+    if pa.types.is_string(kind):
+        return column
+    if _is_simple(kind):
+        return _plain_texts(column)
+    return _each(column, json_text if pa.types.is_nested(kind) else lambda value: str(plain_value(value)))
+
+
 def _csv_cells(column: pa.Array, *, escape_formulas: bool) -> pa.Array:
     kind = column.type
     if pa.types.is_string(kind):
@@ -61,10 +71,8 @@ def _csv_cells(column: pa.Array, *, escape_formulas: bool) -> pa.Array:
         if escape_formulas:
             texts = pc.replace_substring_regex(texts, pattern=f"({_FORMULA})", replacement=r"'\1")
         return pc.fill_null(_quoted_where_needed(texts), "")
-    if _is_simple(kind):
-        return pc.fill_null(_plain_texts(column), "")
-    texts = _each(column, json_text if pa.types.is_nested(kind) else lambda value: str(plain_value(value)))
-    return pc.fill_null(_quoted_where_needed(texts), "")
+    texts = cell_texts(column)
+    return pc.fill_null(texts if _is_simple(kind) else _quoted_where_needed(texts), "")
 
 
 def _is_simple(kind: pa.DataType) -> bool:

@@ -5,5 +5,7 @@ security   headers, who may ask (Host, Origin), forms that cannot be forged
 language   English and others: texts, numbers, dates
 rendering  templates, and what they share
 assets     our static files and the vendored ones, compressed once
+querying   SQL for people and programs, and what they download
+completing what the SQL editor offers
 pages/     one module per group of pages
 """

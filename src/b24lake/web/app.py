@@ -11,7 +11,7 @@ from b24lake.web import monitoring, security
 from b24lake.web.agents import PATH, Agents
 from b24lake.web.api import PREFIX
 from b24lake.web.asking import asking
-from b24lake.web.bodies import Bounded
+from b24lake.web.bodies import Bounded, Whole
 from b24lake.web.failing import failure, status_of
 from b24lake.web.later import LaterApi
 from b24lake.web.pages import (
@@ -22,6 +22,7 @@ from b24lake.web.pages import (
     helping,
     layers,
     model,
+    query,
     reference,
     runs,
     skills,
@@ -45,7 +46,21 @@ from b24lake.web.site import Site
 WIZARD = (wizard, wizard_streams, wizard_tables, wizard_source, wizard_check)
 SOURCE = (source_state, source_triggers, source_settings, source_alerts, source)
 CATALOG = (model, catalog, layers, table_use, table)
-PAGES = (base, account, accounts, reference, helping, skills, triggers, *WIZARD, sources, *SOURCE, runs, *CATALOG)
+PAGES = (
+    base,
+    account,
+    accounts,
+    reference,
+    helping,
+    skills,
+    triggers,
+    *WIZARD,
+    sources,
+    *SOURCE,
+    runs,
+    *CATALOG,
+    query,
+)
 """In this order: pages whose addresses begin with any word come after those that begin with one word."""
 
 
@@ -55,6 +70,7 @@ def create_app(site: Site) -> FastAPI:
     app.state.site = site
     app.add_middleware(Bounded)  # the innermost: what it raises becomes an answer
     app.middleware("http")(security.guard(site))
+    app.add_middleware(Whole)  # the outermost
     app.include_router(monitoring.router)
     for group in PAGES:
         app.include_router(group.router)

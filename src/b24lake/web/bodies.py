@@ -1,4 +1,4 @@
-"""How long a body may be: counted as it comes in, whatever its header says."""
+"""Bodies: what comes in is counted, whatever its header says; what goes out is whole, or seen not to be."""
 
 from __future__ import annotations
 
@@ -32,3 +32,29 @@ class Bounded:
             return message
 
         await self._app(scope, counted, send)
+
+
+class Whole:
+    """An ASGI app whose answers end properly only when they were made to their end.
+
+    A file whose rows stop with an error would look whole: Starlette's middleware ends its body all the same. So the end
+    is sent when the app has returned; where it raises, the server closes the connection, and browsers report that.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        held: list[Message] = []
+
+        async def sent(message: Message) -> None:
+            ends = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if ends and not message.get("body"):
+                held.append(message)
+            else:
+                await send(message)
+
+        await self._app(scope, receive, sent)
+        for message in held:
+            await send(message)

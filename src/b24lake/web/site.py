@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import BoundedSemaphore
 
 from b24lake.control.claims import Installation
 from b24lake.control.database import Database
@@ -13,6 +14,8 @@ from b24lake.control.moments import Clock
 from b24lake.control.secrets import Keyring
 from b24lake.lake.index import Index
 from b24lake.web.jobs import Jobs
+
+QUERIES = 3
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Site:
     who       what the audit trail calls people without login
     private   whether webhooks may lead to private networks and use plain http
     jobs      what is done in the background for pages
+    queries   turns for SQL: so many at once
     """
 
     database: Database
@@ -38,6 +42,7 @@ class Site:
     who: str = ""
     private: bool = False
     jobs: Jobs = field(default_factory=Jobs, repr=False)
+    queries: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(QUERIES), repr=False)
 
     @property
     def own(self) -> bool:

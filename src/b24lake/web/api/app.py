@@ -9,12 +9,12 @@ from starlette.exceptions import HTTPException
 
 from b24lake import __version__
 from b24lake.errors import B24LakeError
-from b24lake.web.api import PREFIX, alerts, house, runs, shapes, sources, triggers
+from b24lake.web.api import PREFIX, alerts, catalog, house, runs, shapes, sources, triggers
 from b24lake.web.failing import failure, status_of
 from b24lake.web.site import Site
 
-GROUPS = (sources, triggers, runs, alerts, house)
-_ABOUT = """Sources, triggers, runs and alerts of this installation, as the command line knows them.
+GROUPS = (sources, triggers, runs, catalog, alerts, house)
+_ABOUT = """Sources, triggers, runs, tables and alerts of this installation, as the command line knows them.
 
 Send `Authorization: Bearer b24l_…` with a token of `b24lake token add`. Bodies are JSON, times RFC 3339 in UTC.
 Every error is `{"error": {"what", "why", "fix", "code"}}`."""

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision, down_revision, branch_labels, depends_on = "0008", "0005", None, None
+revision, down_revision, branch_labels, depends_on = "0007", "0006", None, None
 
 JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
