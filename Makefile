@@ -58,6 +58,7 @@ bench: .venv/.dev ## speed, memory, limits: benchmarks/RESULTS.md (about half an
 	@$(RUN) benchmarks.service
 	@$(RUN) benchmarks.pages
 	@$(RUN) benchmarks.catalog
+	@$(RUN) benchmarks.versions
 
 lock: ## choose the newest versions again and write both lock files (needs uv)
 	@command -v "$(UV)" >/dev/null || { echo "make lock needs uv: pip install uv, or make lock UV=/path/to/uv"; exit 1; }

@@ -24,6 +24,8 @@ PAGES = {
     "model": "/catalog/model?from=raw.bitrix24_deals&to=raw.bitrix24_contacts",
     "connector": "/sources/bitrix",
     "rows": "/catalog/raw/bitrix24_deals/rows?view=readable",
+    "versions": "/catalog/raw/bitrix24_deals/versions",
+    "lineage": "/catalog/raw/bitrix24_deals/lineage",
 }
 DARK, PHONE = "source", "run"  # these are shown so as well
 

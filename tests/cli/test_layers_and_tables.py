@@ -14,6 +14,7 @@ from b24lake.cli import main
 from b24lake.sandbox import Server
 from b24lake.sync.home import Home, lock_name
 from running import Lake, Ran, environment
+from written import write
 
 Run = Callable[..., Ran]
 Serve = Callable[..., Server]
@@ -246,3 +247,17 @@ def test_a_view_is_shown_with_its_sources_and_its_sql(b24lake: Run, url: str) ->
     for name in ("bitrix24_status_list_readable", "bitrix24_deal_readable"):
         ran = b24lake("show", name)
         assert (ran.code, ran.err.count("\n")) == (2, 1)
+
+
+def test_a_column_is_described_in_ones_own_words(b24lake: Run, lake: Lake) -> None:
+    write(lake.path, {1: "one"})
+    done = b24lake("table", "describe", "deals", "What it is called", "--column", "TITLE", "--json")
+    assert done.json == {"table": "raw.deals", "column": "TITLE", "description": "What it is called"}
+    assert "What it is called" in b24lake("show", "deals").out
+    assert b24lake("table", "describe", "deals", "", "--column", "TITLE").out == "TITLE of raw.deals is described.\n"
+    (title,) = (each for each in b24lake("show", "deals", "--json").json["columns"] if each["name"] == "TITLE")
+    assert title["comment"] == "Title"
+    failed = b24lake("table", "describe", "deals", "x", "--column", "title")
+    assert (failed.code, "There is no column 'title' in raw.deals" in failed.err) == (2, True)
+    first = b24lake("history", "deals", "--json").json["versions"][-1]
+    assert (first["rows"], first["bytes"] > 0, first["taken"]) == (1, True, None)

@@ -42,6 +42,10 @@ PAGES = (
     "/catalog/raw/nothing",
     "/query",
     "/query?table=raw.crm_deals",
+    *(
+        f"/catalog/raw/crm_deals{tab}"
+        for tab in ("/versions", "/versions/0", "/versions/0/restore", "/diff?from=0", "/lineage", "/settings")
+    ),
     "/help",
     "/help?q=funnel",
     "/help/triggers",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Describe, group, move, rename or delete a table.", no_args_is_help=True)
-    group.command(help="Write a table's description.")(describe)
+    group.command(help="Write a table's description, or, with --column, that of a column.")(describe)
     group.command(help="Put a table into a folder of the catalog; its place on disk does not change.")(folder)
     group.command(help="Move a table to another layer, with its history.")(move)
     group.command(help="Give a table another name; its history stays.")(rename)
@@ -33,16 +33,25 @@ def register(app: typer.Typer) -> None:
 def describe(
     table: TableName,
     text: Annotated[str, typer.Argument(help='What is in it; "" takes the description away.')],
+    column: Annotated[
+        str | None,
+        typer.Option(help='A column, to be described instead; "" brings its label back.', show_default=False),
+    ] = None,
     lake: LakeDir = None,
     home: HomeDir = None,
     json: Json = False,
 ) -> None:
-    """Write a table's description."""
-    from b24lake.lake import moving
+    """Write a table's description, or that of a column, which no run takes away."""
+    from b24lake.lake import catalog, describing, moving
 
     with _locked(table, lake, home) as (path, run_id):
-        moving.describe(path, text, run_id)
-    common.done(f"{_name(path)} is described.", {"table": _name(path), "description": text}, json=json)
+        if column is None:
+            moving.describe(path, text, run_id)
+        else:
+            describing.describe_columns(path, catalog.opened(path), {column: text}, run_id)
+    what = _name(path) if column is None else f"{column} of {_name(path)}"
+    told = {"table": _name(path), "column": column, "description": text}
+    common.done(f"{what} is described.", told, json=json)
 
 
 def folder(

@@ -20,8 +20,11 @@ merging    commit_merge: they are merged on the key
 rewriting  which files of a table change by that, and what is in them then
 evolution  what a changed schema does to a table
 log        what a table's log says of files and bookmarks
+sizes      how much each version holds
 versions   the versions of a table, and which of them can be read
+looking    rows of one version, quickly
 comparing  what became of the rows from one version to another
+comparing_apart   the same in a process that can be stopped
 restoring  an earlier version becomes the newest one
 bookmarks  where the next incremental read begins, seen and set by hand
 retention  how long versions are kept
@@ -29,6 +32,7 @@ compacting small files become larger ones
 catalog    what is in a lake
 layers     its layers
 moving     a table as a whole: described, grouped, moved, renamed, deleted
+describing its columns, in people's own words
 readable   labels beside ids: the SELECT of a readable view
 views      the readable views of a lake
 statement  SQL taken apart: which tables, as of when, and that it only reads

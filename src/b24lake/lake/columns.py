@@ -19,6 +19,9 @@ SYSTEM_COLUMNS = (SYNCED_AT, MISFITS, DELETED_AT)
 UNDECLARED = "b24lake.undeclared"
 """Metadata of a column that came with rows, not from the source's description: portals leave out empty keys."""
 
+OWN, LABEL = "b24lake.own_comment", "b24lake.label"
+"""Metadata of a column of which a person wrote something: "true", and the label that its source gives it."""
+
 UTC_MICROS = pa.timestamp("us", tz="UTC")
 DELETED_AT_FIELD = pa.field(
     DELETED_AT, UTC_MICROS, metadata={"comment": "When the row was first missing at its source"}
@@ -109,6 +112,16 @@ def _stored_leaf(kind: pa.DataType) -> pa.DataType:
 def comment(field: pa.Field) -> str:
     """The description of a column; "" where it has none."""
     return note(field, "comment")
+
+
+def label(field: pa.Field) -> str:
+    """What the source calls the column, whatever a person wrote of it; "" where it does not say."""
+    return note(field, LABEL) if note(field, OWN) else comment(field)
+
+
+def own_comment(field: pa.Field) -> str:
+    """What a person wrote of the column; "" where nobody did."""
+    return comment(field) if note(field, OWN) else ""
 
 
 def note(field: pa.Field, name: str) -> str:

@@ -10,7 +10,7 @@ A column that one version does not have is null there, and an earlier value coun
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,12 +77,21 @@ class Comparison:
 
 
 def compare(
-    path: Place, before: DeltaTable, after: DeltaTable, *, key: str | None = None, limit: int = 20, bound: int = BOUND
+    path: Place,
+    before: DeltaTable,
+    after: DeltaTable,
+    *,
+    key: str | None = None,
+    limit: int = 20,
+    each_kind: bool = False,
+    bound: int = BOUND,
+    went_on: Callable[[float], object] = float,
 ) -> Comparison:
-    """Compare two versions of one table; at most `limit` rows are listed.
+    """Compare two versions of one table; at most `limit` rows are listed, or, with `each_kind`, so many of each kind.
 
-    key     the column that tells rows apart; the table knows its own
-    bound   bytes of values that may be in memory at once, of each version
+    key       the column that tells rows apart; the table knows its own
+    bound     bytes of values that may be in memory at once, of each version
+    went_on   is told now and then which share of the columns has been compared
 
     Raises UsageError where there is no such column, a key stands for several rows, or the files cannot be read alone.
     """
@@ -94,7 +103,15 @@ def compare(
         new = _Side(after, sorted(new_names - old_names), name)
         for side in (old, new):
             _check_unique(path, name, side.keys)
-        return _compared(old, new, name, limit, bound)
+        pairs, kinds = _matched(old, new)
+        fields = _fields(old.schema, new.schema)
+        asked = [each for each in fields if each.name not in {name, SYNCED_AT}]
+        differs, columns = pairs.changed(asked, bound, went_on)
+        kinds["changed"] = np.flatnonzero(differs)
+        first = _first(_keys(old, new, pairs, kinds), limit, each_kind=each_kind)
+        rows = _listed(pairs, {kind: kinds[kind][at] for kind, at in first.items()}, fields, name, bound)
+        counts = {kind: len(at) for kind, at in kinds.items()}
+        return Comparison(name, **counts, columns=columns, schema=schema_changes(old.schema, new.schema), rows=rows)
 
 
 def schema_changes(before: pa.Schema, after: pa.Schema) -> tuple[Change, ...]:
@@ -121,14 +138,18 @@ def _key(path: Place, before: DeltaTable, after: DeltaTable, wanted: str | None)
     return name
 
 
+def is_plain(table: DeltaTable) -> bool:
+    """Tell whether the rows of a table are simply those of its files, as in tables of b24lake."""
+    return not table.metadata().partition_columns and table.protocol().min_reader_version == 1
+
+
 def _check_plain(path: Place, *tables: DeltaTable) -> None:
-    for table in tables:
-        if table.metadata().partition_columns or table.protocol().min_reader_version > 1:
-            raise UsageError(
-                f"Versions of {path} cannot be compared",
-                why="it is partitioned, or was written with features that tables of b24lake do not have",
-                fix="compare them with SQL",
-            )
+    if not all(map(is_plain, tables)):
+        raise UsageError(
+            f"Versions of {path} cannot be compared",
+            why="it is partitioned, or was written with features that tables of b24lake do not have",
+            fix="compare them with SQL",
+        )
 
 
 def _check_unique(path: Place, name: str, keys: pa.ChunkedArray) -> None:
@@ -178,7 +199,7 @@ class _Side:
         name = max(self.told, key=lambda each: self.told[each].num_rows)
         with self.where.open_input_file(name) as file:
             parquet = pq.ParquetFile(file, metadata=self.told[name])
-            asked = _asked(parquet, fields)
+            asked = asked_for(parquet, fields)
             rows = next(parquet.iter_batches(SAMPLE, columns=list(asked)), None)
             if rows is None or not rows.num_rows:
                 return {}
@@ -191,22 +212,29 @@ class _Side:
     def _group(self, name: str, number: int, schema: pa.Schema) -> pa.Table:
         with self.where.open_input_file(name) as file:
             parquet = pq.ParquetFile(file, metadata=self.told[name])
-            asked = _asked(parquet, schema)
+            asked = asked_for(parquet, schema)
             rows = parquet.read_row_group(number, columns=list(asked))
-        count = self.told[name].row_group(number).num_rows
-        held = {asked[each]: rows.select([each]).rename_columns([asked[each]]) for each in asked}
-        # Each by itself: a value that does not fit its later type must not turn up among the misfits of its row.
-        columns = [
-            conform(held[each.name], pa.schema([each])).column(0) if each.name in held else pa.nulls(count, each.type)
-            for each in schema
-        ]
-        return pa.table(columns, schema=schema)
+        return shaped(rows, asked, schema, self.told[name].row_group(number).num_rows)
 
 
-def _asked(parquet: pq.ParquetFile, fields: Iterable[pa.Field]) -> dict[str, str]:
-    """Column of the file -> its name in the table, of those that the file has."""
+def asked_for(parquet: pq.ParquetFile, fields: Iterable[pa.Field]) -> dict[str, str]:
+    """Column of the file -> its name in the table, of those of the table's columns that the file has."""
     there = {each.casefold(): each for each in parquet.schema_arrow.names}
     return {there[each.name.casefold()]: each.name for each in fields if each.name.casefold() in there}
+
+
+def shaped(rows: pa.Table, asked: Mapping[str, str], schema: pa.Schema, count: int) -> pa.Table:
+    """Rows of a file, `count` of them, as the table shows them: with its names and types, null where there is nothing.
+
+    asked   as `asked_for`
+    """
+    held = {asked[each]: rows.select([each]).rename_columns([asked[each]]) for each in asked}
+    # Each by itself: a value that does not fit its later type must not turn up among the misfits of its row.
+    columns = [
+        conform(held[each.name], pa.schema([each])).column(0) if each.name in held else pa.nulls(count, each.type)
+        for each in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,19 +257,24 @@ class _Pairs:
         before = self.old.read(fields, old_at[order]).take(pa.array(back))
         return before, self.new.read(fields, self.new_at[some])
 
-    def changed(self, fields: Sequence[pa.Field], bound: int) -> tuple[Mask, dict[str, int]]:
+    def changed(
+        self, fields: Sequence[pa.Field], bound: int, went_on: Callable[[float], object]
+    ) -> tuple[Mask, dict[str, int]]:
         """Which pairs differ in any of the columns, and in each column how many do, where any does."""
         differs, counts = np.zeros(len(self.new_at), bool), dict.fromkeys((each.name for each in fields), 0)
         if not len(differs):
             return differs, {}
+        done = 0
         for bundle, step in self._bundles(fields, bound):
             for start in range(0, len(differs), step):
+                went_on((done + len(bundle) * start / len(differs)) / len(fields))
                 some = slice(start, start + step)
                 before, after = self.read(bundle, some)
                 for each in bundle:
                     found = different(before.column(each.name), after.column(each.name)).to_numpy()
                     differs[some] |= found
                     counts[each.name] += int(found.sum())
+            done += len(bundle)
         return differs, {name: count for name, count in counts.items() if count}
 
     def _bundles(self, fields: Sequence[pa.Field], bound: int) -> list[tuple[list[pa.Field], int]]:
@@ -275,25 +308,26 @@ def bundles(
     return found
 
 
-def _compared(old: _Side, new: _Side, key: str, limit: int, bound: int) -> Comparison:
-    before, after = old.keys, new.keys
-    if before.type != after.type:
-        before, after = before.cast(pa.string()), after.cast(pa.string())
+def _matched(old: _Side, new: _Side) -> tuple[_Pairs, dict[str, Positions]]:
+    """The rows that both have, and the positions of those that one has alone."""
+    before, after = _same_type(old.keys, new.keys)
     places = pc.index_in(after, value_set=before)
     both = np.flatnonzero(pc.is_valid(places).to_numpy())
     pairs = _Pairs(old, new, places.take(pa.array(both)).to_numpy().astype(np.int64), both)
-    fields = _fields(old.schema, new.schema)
-    differs, columns = pairs.changed([each for each in fields if each.name not in {key, SYNCED_AT}], bound)
-    kinds = {
-        "added": np.flatnonzero(pc.is_null(places).to_numpy()),
-        "removed": np.flatnonzero(pc.invert(pc.is_in(before, value_set=after)).to_numpy()),
-        "changed": np.flatnonzero(differs),
-    }
-    keys = {"added": after, "removed": before, "changed": after.take(pa.array(both))}
-    first = _first({kind: keys[kind].take(pa.array(at)) for kind, at in kinds.items()}, limit)
-    rows = _listed(pairs, {kind: kinds[kind][at] for kind, at in first.items()}, fields, key, bound)
-    counts = {kind: len(at) for kind, at in kinds.items()}
-    return Comparison(key, **counts, columns=columns, schema=schema_changes(old.schema, new.schema), rows=rows)
+    added = np.flatnonzero(pc.is_null(places).to_numpy())
+    return pairs, {"added": added, "removed": np.flatnonzero(pc.invert(pc.is_in(before, value_set=after)).to_numpy())}
+
+
+def _same_type(before: pa.ChunkedArray, after: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Keys that can be compared."""
+    return (before, after) if before.type == after.type else (before.cast(pa.string()), after.cast(pa.string()))
+
+
+def _keys(old: _Side, new: _Side, pairs: _Pairs, kinds: Mapping[str, Positions]) -> dict[str, pa.ChunkedArray]:
+    """The keys of the rows of each kind."""
+    before, after = _same_type(old.keys, new.keys)
+    held = {"added": after, "removed": before, "changed": after.take(pa.array(pairs.new_at))}
+    return {kind: held[kind].take(pa.array(at)) for kind, at in kinds.items()}
 
 
 def _fields(old: pa.Schema, new: pa.Schema) -> list[pa.Field]:
@@ -302,9 +336,12 @@ def _fields(old: pa.Schema, new: pa.Schema) -> list[pa.Field]:
     return [*new, *(each for each in old if each.name.casefold() not in there)]
 
 
-def _first(keys: Mapping[str, pa.ChunkedArray], limit: int) -> dict[str, Positions]:
-    """Which of each kind are among the `limit` smallest keys of all."""
-    everything = pa.chunked_array([chunk for column in keys.values() for chunk in column.chunks], keys["added"].type)
+def _first(keys: Mapping[str, pa.ChunkedArray], limit: int, *, each_kind: bool) -> dict[str, Positions]:
+    """Which of each kind are among the `limit` smallest keys of all, or of their kind."""
+    if each_kind:
+        return {kind: _first({kind: column}, limit, each_kind=False)[kind] for kind, column in keys.items()}
+    chunks = [chunk for column in keys.values() for chunk in column.chunks]
+    everything = pa.chunked_array(chunks, next(iter(keys.values())).type)
     smallest = pc.sort_indices(everything).to_numpy()[:limit].astype(np.int64)
     found, start = {}, 0
     for kind, column in keys.items():

@@ -14,12 +14,15 @@ from typing import Literal
 import pyarrow as pa
 
 from b24lake.lake.columns import (
+    LABEL,
+    OWN,
     SYSTEM_COLUMNS,
     UNDECLARED,
     base_name,
     castable,
-    comment,
+    label,
     note,
+    own_comment,
     type_name,
     with_notes,
 )
@@ -113,8 +116,8 @@ def _change_of(before: pa.Field, after: pa.Field) -> list[Change]:
     if before.type != after.type:
         wider = castable(before.type, after.type) or pa.types.is_string(after.type)
         found.append(Change("widened" if wider else "retyped", after.name, old, new))
-    if comment(after) not in {"", comment(before)}:
-        found.append(Change("relabeled", after.name, comment(before), comment(after)))
+    if label(after) not in {"", label(before)}:
+        found.append(Change("relabeled", after.name, label(before), label(after)))
     return found
 
 
@@ -135,7 +138,11 @@ def _left(before: pa.Field) -> pa.Field:
 
 
 def _commented(after: pa.Field, before: pa.Field) -> pa.Field:
-    return with_notes(after, comment=comment(after) or comment(before))
+    """The new column with its label, the old one where the source gives none, and with what a person wrote."""
+    called, own = label(after) or label(before), own_comment(before)
+    if own:
+        return with_notes(after, **{"comment": own, OWN: "true", LABEL: called})
+    return with_notes(after, comment=called)
 
 
 def _extended(old: pa.Schema, new: pa.Schema) -> Evolution:

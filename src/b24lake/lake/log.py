@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import orjson
@@ -42,6 +42,13 @@ class Files:
     checkpoints: Mapping[int, tuple[str, ...]]
 
 
+class Size(NamedTuple):
+    """How much is in a file, or in all files of a version; `rows` is None where the log does not tell."""
+
+    rows: int | None
+    bytes: int
+
+
 @dataclass(frozen=True)
 class LogCommit:
     """One commit.
@@ -50,6 +57,7 @@ class LogCommit:
     added, removed files that it added and took away
     transactions   application id -> version that it wrote down
     info           what its writer said of it: operation, run id …
+    sizes          what is in the files that it added, where it says so
     """
 
     version: int
@@ -58,6 +66,7 @@ class LogCommit:
     removed: frozenset[str] = frozenset()
     transactions: Mapping[str, int] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
+    sizes: Mapping[str, Size] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,10 +74,12 @@ class Needed:
     """What reading a version takes: the files that it needs and are not there, and whether the log still leads to it.
 
     files   all that it needs; None where the log does not lead to it
+    taken   when the first of them was taken away by a later commit, in milliseconds since 1970; None = all are in use
     """
 
     missing: frozenset[str]
     files: frozenset[str] | None
+    taken: int | None = None
 
     @property
     def readable(self) -> bool:
@@ -140,7 +151,18 @@ def parsed(version: int, text: bytes) -> LogCommit:
         frozenset(unquote(each["path"]) for each in told["remove"]),
         {each["appId"]: each["version"] for each in told["txn"]},
         info,
+        {unquote(each["path"]): size_of(each) for each in told["add"] if "size" in each},
     )
+
+
+def size_of(added: Mapping[str, Any]) -> Size:
+    """What is in a file, as the action that added it says.
+
+    >>> size_of({"size": 7, "stats": '{"numRecords": 2}'}), size_of({"size": 7})
+    (Size(rows=2, bytes=7), Size(rows=None, bytes=7))
+    """
+    stats = orjson.loads(added.get("stats") or "{}")
+    return Size(stats.get("numRecords"), int(added["size"]))
 
 
 def live_names(table: DeltaTable) -> frozenset[str]:
@@ -156,10 +178,13 @@ def needed(commits: Iterable[LogCommit], live: frozenset[str], files: Files) -> 
     open_ = _reachable(files)
     found: dict[int, Needed] = {}
     wanted, missing = set(live), set(live - files.data)
+    taken: dict[str, int] = {}
     for commit in commits:
         reached = frozenset(wanted) if commit.version in open_ else None
-        found[commit.version] = Needed(frozenset(missing), reached)
+        found[commit.version] = Needed(frozenset(missing), reached, min(taken.values(), default=None))
         wanted = (wanted - commit.added) | commit.removed
+        taken = {name: at for name, at in taken.items() if name not in commit.added}
+        taken |= dict.fromkeys(commit.removed, commit.at)
         missing = (missing - commit.added) | (commit.removed - files.data)
     return found
 

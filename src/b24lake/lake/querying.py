@@ -21,7 +21,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> int:
     """Answer the request on stdin; the exit code says how it went (`guarded`)."""
     request = Request(**json.loads(sys.stdin.buffer.read()))
-    _limit(request)
+    limit_process(request.memory_bytes, request.seconds, request.parent)
     try:
         _answer(request)
     except B24LakeError as error:
@@ -41,18 +41,18 @@ def _place(sql: str, error: B24LakeError) -> tuple[int, int] | None:
     return pointed(sql, error) if isinstance(error, UsageError) else None
 
 
-def _limit(request: Request) -> None:
+def limit_process(memory_bytes: int, seconds: float, parent: int) -> None:
     """The limits that the system keeps, for the engine keeps none: memory, time, and no life without the parent."""
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = request.memory_bytes if most == resource.RLIM_INFINITY else min(request.memory_bytes, most)
+    wanted = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
     # Not RLIMIT_AS: libraries set aside far more address space than they use.
     resource.setrlimit(resource.RLIMIT_DATA, (wanted, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
-    signal.alarm(math.ceil(request.seconds) + _GRACE)
+    signal.alarm(math.ceil(seconds) + _GRACE)
     if sys.platform == "linux":
-        _end_with(request.parent)
+        _end_with(parent)
 
 
 def _end_with(parent: int) -> None:

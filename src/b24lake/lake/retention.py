@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from urllib.parse import unquote
 
 import pyarrow.fs as pafs
@@ -26,7 +27,7 @@ from b24lake.lake.parts import sound_parts
 from b24lake.lake.place import Place
 from b24lake.lake.sweeping import run_folders
 from b24lake.lake.table import MARK, our_owner
-from b24lake.lake.versions import shown, spans
+from b24lake.lake.versions import VersionInfo, shown, spans
 
 LOG, FILES = "delta.logRetentionDuration", "delta.deletedFileRetentionDuration"
 UNSAID = {LOG: timedelta(days=30), FILES: timedelta(days=7)}
@@ -147,6 +148,21 @@ def effect(path: Place, table: DeltaTable, now: datetime, wanted: Kept | None = 
         times = {commit.version: commit.at for commit in commits}
         until = datetime.fromtimestamp(times[going[-1]] / 1000, UTC) if going else None
         return Effect(tuple(gone), _size(table, gone), begin, going, until)
+
+
+def ends(versions: Sequence[VersionInfo], keep: Kept) -> dict[int, datetime]:
+    """From when on a run or vacuum makes each version unreadable; those that are so already are left out.
+
+    It is when a moment at which the version was the newest lies as far back as the log is kept, or, if that is sooner,
+    when the files that a later version took away may be removed. The newest version stays, whatever its age.
+
+    versions   newest first and without gaps
+    """
+    return {
+        one.version: min([later.at + keep.log] + ([one.taken + keep.files] if one.taken else []))
+        for later, one in pairwise(versions)
+        if one.readable
+    }
 
 
 def unreadable(needs: Mapping[int, Needed], begin: int | None, gone: frozenset[str]) -> tuple[int, ...]:

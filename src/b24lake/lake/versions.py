@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +12,9 @@ from deltalake import DeltaTable
 
 from b24lake.errors import UsageError
 from b24lake.lake.files import storage_errors
-from b24lake.lake.log import LogCommit, commits_of, files_of, live_names, needed, read_commits
+from b24lake.lake.log import LogCommit, Needed, Size, commits_of, files_of, live_names, needed, read_commits
 from b24lake.lake.place import Place
+from b24lake.lake.sizes import sizes
 from b24lake.lake.table import MARK
 
 _METRICS = {
@@ -45,6 +46,8 @@ class VersionInfo:
     did        what the commit was for, in words: `full read`, `changes read`, `compaction` …
     metadata   what b24lake wrote into the commit, without the prefix: run, sync_type, rows_read, changes (JSON) …
     readable   whether its rows can still be read
+    rows, bytes   how much the version holds; None where the log does not tell
+    taken      when a later version took away the first of the files that it needs; None = all are still in use
     """
 
     version: int
@@ -57,6 +60,9 @@ class VersionInfo:
     metadata: Mapping[str, str] = field(default_factory=dict)
     did: str = ""
     readable: bool = True
+    rows: int | None = None
+    bytes: int | None = None
+    taken: datetime | None = None
 
 
 def history(path: Place, table: DeltaTable, limit: int | None = None) -> tuple[VersionInfo, ...]:
@@ -64,8 +70,14 @@ def history(path: Place, table: DeltaTable, limit: int | None = None) -> tuple[V
     with storage_errors(path):
         files = files_of(table)
         commits = commits_of(table, files, limit)
-        needs = needed(commits, live_names(table), files)
-        return tuple(version_info(each, readable=needs[each.version].readable) for each in commits)
+        needs, held = needed(commits, live_names(table), files), sizes(table, commits, files)
+        return tuple(_with_needs(version_info(each), needs[each.version], held.get(each.version)) for each in commits)
+
+
+def _with_needs(one: VersionInfo, needs: Needed, size: Size | None) -> VersionInfo:
+    rows, count = size or (None, None)
+    taken = None if needs.taken is None else _moment(needs.taken)
+    return replace(one, readable=needs.readable, rows=rows, bytes=count, taken=taken)
 
 
 def newest(path: Place, table: DeltaTable) -> VersionInfo | None:
@@ -75,7 +87,7 @@ def newest(path: Place, table: DeltaTable) -> VersionInfo | None:
     return None
 
 
-def version_info(commit: LogCommit, *, readable: bool = True) -> VersionInfo:
+def version_info(commit: LogCommit) -> VersionInfo:
     """A commit as people read it."""
     told = {name.removeprefix(MARK): str(value) for name, value in commit.info.items() if name.startswith(MARK)}
     metrics = commit.info.get("operationMetrics") or {}
@@ -83,7 +95,7 @@ def version_info(commit: LogCommit, *, readable: bool = True) -> VersionInfo:
     operation = str(commit.info.get("operation", ""))
     return VersionInfo(
         version=commit.version,
-        at=datetime.fromtimestamp(commit.at / 1000, UTC),
+        at=_moment(commit.at),
         operation=operation,
         run_id=told.get("run", ""),
         inserted=counts["inserted"],
@@ -91,8 +103,11 @@ def version_info(commit: LogCommit, *, readable: bool = True) -> VersionInfo:
         deleted=counts["deleted"],
         metadata=told,
         did=_did(operation, str((commit.info.get("operationParameters") or {}).get("mode", "")), told),
-        readable=readable,
     )
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _count(told: Mapping[str, str], metrics: Mapping[str, Any], what: str) -> int | None:

@@ -33,7 +33,12 @@ from b24lake.web.pages import (
     source_triggers,
     sources,
     table,
+    table_diff,
+    table_lineage,
+    table_restore,
+    table_settings,
     table_use,
+    table_versions,
     triggers,
     wizard,
     wizard_check,
@@ -45,22 +50,10 @@ from b24lake.web.site import Site
 
 WIZARD = (wizard, wizard_streams, wizard_tables, wizard_source, wizard_check)
 SOURCE = (source_state, source_triggers, source_settings, source_alerts, source)
-CATALOG = (model, catalog, layers, table_use, table)
-PAGES = (
-    base,
-    account,
-    accounts,
-    reference,
-    helping,
-    skills,
-    triggers,
-    *WIZARD,
-    sources,
-    *SOURCE,
-    runs,
-    *CATALOG,
-    query,
-)
+TABLE = (table_use, table_versions, table_diff, table_restore, table_lineage, table_settings, table)
+CATALOG = (model, catalog, layers, *TABLE)
+FIRST = (base, account, accounts, reference, helping, skills, triggers)
+PAGES = (*FIRST, *WIZARD, sources, *SOURCE, runs, *CATALOG, query)
 """In this order: pages whose addresses begin with any word come after those that begin with one word."""
 
 

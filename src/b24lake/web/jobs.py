@@ -26,6 +26,7 @@ class Job:
     """One piece of work as it was when it was looked at: it does not change while a page is made of it.
 
     state     running, done (`result`) or failed (`error`)
+    course    what the work and those who wait for it share, if anything
     """
 
     key: str
@@ -33,6 +34,7 @@ class Job:
     state: str = RUNNING
     result: Any = None
     error: B24LakeError | None = None
+    course: Any = None
 
     def seconds(self, now: datetime) -> int:
         """For how long it has been known."""
@@ -47,17 +49,20 @@ class Jobs:
         self._lock = threading.Lock()
         self._turns = threading.BoundedSemaphore(AT_ONCE)
 
-    def start(self, key: str, work: Callable[[], Any], now: datetime, *, again: bool = False) -> Job:
+    def start(
+        self, key: str, work: Callable[[], Any], now: datetime, *, again: bool = False, course: Any = None
+    ) -> Job:
         """The job of this key: the one that is known, or a new one.
 
-        again   do it once more unless it is just being done
+        again    do it once more unless it is just being done
+        course   of a new one, as `Job` has it
         """
         with self._lock:
             self._forget(now)
             known = self._jobs.get(key)
             if known is not None and (known.state == RUNNING or not again):
                 return known
-            job = self._jobs[key] = Job(key, now)
+            job = self._jobs[key] = Job(key, now, course=course)
         threading.Thread(target=self._do, args=(job, work), name=f"job {key}", daemon=True).start()
         return job
 

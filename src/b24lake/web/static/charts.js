@@ -1,4 +1,4 @@
-// Charts of a source: rows and seconds of each run as bars, the age of the data as a line.
+// Charts of a source or table: what each run brought as bars; what there was at any time as a line, with steps where told.
 document.addEventListener("DOMContentLoaded", () => {
   const held = document.getElementById("charts");
   if (!held) return;
@@ -34,18 +34,18 @@ document.addEventListener("DOMContentLoaded", () => {
       },
     };
   };
-  const line = (box, [at, hours]) => ({
-    data: [at, hours],
+  const line = (box, [at, values]) => ({
+    data: [at, values],
     options: {
       scales: { y: { range: (_, low, high) => [0, high || 1] } },
-      series: [{ label: box.dataset.when, value: (_, time) => (time == null ? "" : clock.format(time * 1000)) }, { label: box.dataset.unit, stroke: look("--tblr-primary"), fill: look("--tblr-primary-lt"), width: 2, points: { show: false }, value: (_, value) => (value == null ? "" : exact.format(value)) }],
+      series: [{ label: box.dataset.when, value: (_, time) => (time == null ? "" : clock.format(time * 1000)) }, { label: box.dataset.unit, stroke: look("--tblr-primary"), fill: look("--tblr-primary-lt"), width: 2, points: { show: false }, ...(box.dataset.steps == null ? {} : { paths: uPlot.paths.stepped({ align: 1 }) }), value: (_, value) => (value == null ? "" : exact.format(value)) }],
       x: { values: (_, splits) => splits.map((time) => short.format(time * 1000)), space: 110 },
     },
   });
 
   const draw = (box) => {
     drawn.get(box)?.destroy();
-    const { data, options } = box.dataset.chart === "fresh" ? line(box, told.fresh) : bars(box, told[box.dataset.chart]);
+    const { data, options } = Array.isArray(told[box.dataset.chart][0]) ? line(box, told[box.dataset.chart]) : bars(box, told[box.dataset.chart]);
     const axis = { stroke: look("--tblr-body-color"), grid: { stroke: look("--tblr-border-color"), width: 1 }, ticks: { show: false } };
     const plot = new uPlot({
       width: box.clientWidth,
