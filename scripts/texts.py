@@ -47,7 +47,14 @@ def texts() -> Catalog:
 
 
 PARTS = {"what", "why", "fix", "says", "cause", "cure", "title"}
-UNNAMED = {"Error": (0,), "Check": (0, 2, 3, 4), "Stream": (), "said.append": (0,), "said.extend": (0,)}
+UNNAMED = {
+    "Error": (0,),
+    "Check": (0, 2, 3, 4),
+    "Stream": (),
+    "said.append": (0,),
+    "said.extend": (0,),
+    "_conflict": (1,),
+}
 """By how the name of what is called ends: which arguments without a name are texts."""
 
 

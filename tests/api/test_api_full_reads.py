@@ -130,7 +130,7 @@ def test_contacts_are_not_asked_for_where_nobody_wants_them(
 
 @pytest.mark.parametrize(
     ("columns", "says"),
-    [(["TITEL"], "did you mean TITLE"), ("TITLE", "are one text"), (["nothing like it"], "tells its columns")],
+    [(["TITEL"], "did you mean TITLE"), ("TITLE", "are a text"), (["nothing like it"], "tells its columns")],
 )
 def test_columns_that_there_are_not_are_refused(
     serve: Callable[..., Server], opened: Open, columns: Any, says: str

@@ -317,7 +317,7 @@ def test_each_stream_goes_on_from_its_own_bookmark(serve: Callable[..., Server],
     assert found["users"].column_names == ["ID", "NAME", "_misfits"]
     with pytest.raises(UsageError, match="There is no stream 'usrs'"):
         portal.read_many(columns={"usrs": ["NAME"]})
-    with pytest.raises(UsageError, match="are one text"):
+    with pytest.raises(UsageError, match="are a text"):
         portal.read_many("deals")
 
 

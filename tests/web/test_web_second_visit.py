@@ -58,7 +58,7 @@ def test_from_the_catalog_to_the_skills_file(
     with export.value.path().open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == len(server.portal.tables["deals"].ids)
     page.get_by_role("link", name="Query", exact=True).last.click()
-    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("button", name="Run the query").click()
     expect(page.get_by_role("cell", name=yesterday, exact=True).first).to_be_visible()
     page.get_by_label("Name").fill("Deals of the report")
     page.get_by_role("button", name="Save").click()
@@ -68,7 +68,7 @@ def test_from_the_catalog_to_the_skills_file(
     page.get_by_role("button", name="deals:").first.click()
     page.locator("#part").get_by_role("link", name="CONTACT_ID").first.click()
     page.locator("#part").get_by_role("link", name="Open in Query").first.click()
-    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("button", name="Run the query").click()
     expect(page.get_by_role("columnheader", name="TITLE").first).to_be_visible()
 
     page.goto("/sources/bitrix")

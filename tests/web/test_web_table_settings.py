@@ -137,9 +137,9 @@ def test_columns_get_words_that_runs_leave_alone(web: Web) -> None:
 @pytest.mark.parametrize(
     ("form", "mine", "theirs", "shown"),
     [
-        ("retention", {"log": "50", "files": "57"}, {"log": "40", "files": "47"}, "Saved now: 40"),
-        ("description", {"description": "Mine"}, {"description": "Theirs"}, "Saved now: Theirs"),
-        ("columns", {"column.TITLE": "Mine"}, {"column.TITLE": "Theirs"}, "Saved now: Theirs"),
+        ("retention", {"log": "50", "files": "57"}, {"log": "40", "files": "47"}, "Saved meanwhile: 40"),
+        ("description", {"description": "Mine"}, {"description": "Theirs"}, "Saved meanwhile: Theirs"),
+        ("columns", {"column.TITLE": "Mine"}, {"column.TITLE": "Theirs"}, "Saved meanwhile: Theirs"),
     ],
 )
 def test_the_second_of_two_people_is_told(

@@ -62,7 +62,7 @@ def test_versions_are_listed_with_what_they_did_and_how_long_they_last(web: Web)
     assert "Changes read INCREMENTAL 1 1 0 4" in said
     assert "First read INCREMENTAL 3 – 0 3" in said
     assert said.count("until ") == newest(table)
-    assert "Newest" in said
+    assert "Newest version" in said
     assert "cannot be read any more" not in said
 
 
@@ -118,7 +118,7 @@ def test_a_version_is_shown_with_its_own_columns(web: Web) -> None:
     assert "CITY" not in table
     now = web.get(f"{AT}/versions/3").text
     assert "Rio" in now
-    assert "Columns that are others now" not in now
+    assert "Columns that have changed since" not in now
     for wrong in ("99", "x", "-1", "0.5", "٣"):
         assert web.get(f"{AT}/versions/{wrong}").status_code == 404, wrong
     assert web.get("/catalog/raw/nothing/versions").status_code in {400, 404}
@@ -141,7 +141,7 @@ def test_two_versions_side_by_side(web: Web) -> None:
     done = found(web, f"{AT}/diff?from=0&to=3")
     said = words(done)
     assert "From version 0 to 3" in said
-    assert "Changed 2 Added 2 Removed 1" in said
+    assert "Changed rows 2 New rows 2 Gone rows 1" in said
     assert "CITY : a new column" in said
     assert "<del>two</del>" in done
     assert "<ins>&lt;b&gt;new&lt;/b&gt;</ins>" in done
@@ -168,7 +168,7 @@ def test_long_lists_come_page_by_page(web: Web, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(table_diff, "ON_A_PAGE", 10)
     address = f"{AT}/diff?from=0&kind=added"
     said = words(found(web, address))
-    assert "Added 29" in said
+    assert "New rows 29" in said
     assert "Page 1 of 3 · the first 25 of 29 rows" in said
     assert "b24lake diff raw.deals 0 2 --limit" in said
     assert "deal 11 " in said
@@ -308,7 +308,7 @@ def test_the_way_from_yesterdays_version_to_a_restored_table(web: Web, page: Pag
     page.get_by_role("link", name="Changes since").click()
     page.get_by_role("heading", name="From version 0 to 3").wait_for()
     assert page.locator("ins").all_inner_texts() == ["Rio", MARKED, "Rio"]
-    page.get_by_role("link", name="Added 2").click()
+    page.get_by_role("link", name="New rows 2").click()
     page.get_by_role("cell", name="five").wait_for()
     page.get_by_label("Earlier version").select_option("2")
     page.get_by_role("button", name="Compare").click()
@@ -337,5 +337,5 @@ def test_the_jobs_key_tells_versions_and_tables_apart(web: Web) -> None:
     deals(web)
     write(web.site.here.lake, {1: "one"}, "run-1", name="other", owner=OWNER)
     write(web.site.here.lake, {1: "two"}, "run-2", name="other", owner=OWNER)
-    assert "Added 2" in words(found(web, f"{AT}/diff?from=0&to=3"))
+    assert "New rows 2" in words(found(web, f"{AT}/diff?from=0&to=3"))
     assert "Added 0" in words(found(web, "/catalog/raw/other/diff?from=0&to=2"))

@@ -155,7 +155,7 @@ class Portal:
         The other arguments are those of `read`, by stream; bookmarks of streams that are not read do no harm.
         """
         if isinstance(streams, str):
-            raise UsageError("The streams are one text", fix=f"write [{streams!r}]")
+            raise UsageError("The streams are a text, not a list", fix=f"write [{streams!r}]")
         for name in (*(columns or {}), *(replication_keys or {})):
             self._known(name)
         nothing = streams is not None and not streams
@@ -325,7 +325,7 @@ def chosen_of(selected: Selected, names: Sequence[str]) -> tuple[Column, ...]:
     Raises UsageError for a name that no column has.
     """
     if isinstance(names, str):
-        raise UsageError("The columns are one text", fix=f"write [{names!r}]")
+        raise UsageError("The columns are a text, not a list", fix=f"write [{names!r}]")
     there = selected.found.columns
     known = {name for column in there for name in (column.name, column.source)} | {"_misfits"}
     for name in names:

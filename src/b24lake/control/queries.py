@@ -123,7 +123,9 @@ def past_one(session: Session, who: str, number: int) -> PastQuery:
     """One of somebody's own. Raises NotFoundError where there is none."""
     one = session.get(PastQuery, number)
     if one is None or one.who != who:
-        raise NotFoundError("This query is no longer kept", why=f"the last {KEPT} of each person are")
+        raise NotFoundError(
+            "This query is no longer kept", why=f"the last {KEPT} of each person are kept, and it is older"
+        )
     return one
 
 

@@ -62,7 +62,7 @@ def keep(database: Database, here: Installation, actor: Actor, name: str, wanted
         if now == wanted:
             return False
         if now != seen:
-            raise _conflict(name, "for how long it keeps old states")
+            raise _conflict(name, "it keeps old states for another time than you saw")
         retention.set_kept(path, table, wanted, _by(actor, "settings"))
         _note(database, actor, "changed", name, {"log_days": wanted.log.days, "file_days": wanted.files.days})
     return True
@@ -75,7 +75,7 @@ def describe(database: Database, here: Installation, actor: Actor, name: str, te
         if now == text:
             return False
         if now != seen:
-            raise _conflict(name, "its description")
+            raise _conflict(name, "its description is not the one that you saw")
         moving.describe(path, text, _by(actor, "settings"))
         _note(database, actor, "described", name, {"description": text})
     return True
@@ -98,7 +98,7 @@ def describe_columns(
         now = {each.name: own_comment(each) for each in schema_of(table)}
         others = [one for one, text in comments.items() if now.get(one, "") not in {text, seen.get(one, "")}]
         if others:
-            raise _conflict(name, f"what is said of {', '.join(others)}")
+            raise _conflict(name, f"what is said of {', '.join(others)} is not what you saw")
         done = describing.describe_columns(path, table, comments, _by(actor, "settings"))
         if done:
             _note(database, actor, "described", name, {"columns": {one: comments[one] for one in done}})
@@ -140,9 +140,9 @@ def _note(database: Database, actor: Actor, did: str, name: str, told: Mapping[s
         actor.did(session, did, f"table {name}", told)
 
 
-def _conflict(name: str, what: str) -> UsageError:
+def _conflict(name: str, why: str) -> UsageError:
     return ConflictError(
         f"{name} was changed by somebody else meanwhile",
-        why=f"{what} is not what you saw",
+        why=why,
         fix="look at it as it is now, and save again",
     )

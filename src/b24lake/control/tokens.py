@@ -159,7 +159,7 @@ def checked_globs(given: Sequence[str]) -> list[str]:
     found = {glob if "." in glob else f"*.{glob}" for glob in (each.strip() for each in given)}
     wrong = next((glob for glob in found if not re.fullmatch(r"[^\s/\\]+\.[^\s/\\]+", glob) or len(glob) > GLOB), None)
     if wrong is not None or len(found) > GLOBS:
-        what = f"{wrong!r} names no tables" if wrong is not None else f"There are more than {GLOBS} globs of tables"
+        what = f"{wrong!r} names no tables" if wrong is not None else f"There are more than {GLOBS} patterns of tables"
         raise UsageError(what, fix="write LAYER.TABLE, with * and ? where several are meant, as raw.bitrix24_*")
     return sorted(found)
 

@@ -55,7 +55,7 @@ def describe(asked: Asked, form: Sent) -> Response:
         cataloging.describe_layer(site.database, site.here, asked.actor, name, form.text("description"))
     except UsageError as error:
         return _listed(asked, error)
-    return seen_after(asked, "/catalog/layers", asked.say("The layer {name} is described.").format(name=name))
+    return seen_after(asked, "/catalog/layers", asked.say("The description of {name} is saved.").format(name=name))
 
 
 @router.post("/layer-removal", dependencies=[may("manager")])
