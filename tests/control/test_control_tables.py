@@ -103,7 +103,7 @@ def test_retention_is_set_once_and_by_who_saw_what_it_was(desk: Desk) -> None:
 def test_descriptions_are_written_once_and_by_who_saw_what_they_were(desk: Desk) -> None:
     assert tables.describe(*of(desk), "All deals", seen="")
     assert not tables.describe(*of(desk), "All deals", seen="")
-    with pytest.raises(ConflictError, match="its description is not what you saw"):
+    with pytest.raises(ConflictError, match="its description is not the one that you saw"):
         tables.describe(*of(desk), "Some deals", seen="")
     assert opened(path(desk)).metadata().description == "All deals"
     assert tables.describe_columns(*of(desk), {"TITLE": "Name", "SUM": ""}, seen={}) == ("TITLE",)

@@ -151,13 +151,13 @@ def test_two_versions_side_by_side(web: Web) -> None:
     removed = words(web.get(f"{AT}/diff?from=0&to=3&kind=removed").text)
     assert "3 three 10" in removed
     back = words(found(web, f"{AT}/diff?from=3&to=0"))
-    assert "Changed 2 Added 1 Removed 2" in back
+    assert "Changed rows 2 New rows 1 Gone rows 2" in back
 
 
 def test_without_more_words_a_version_is_compared_with_the_newest(web: Web) -> None:
     deals(web)
     assert "From version 2 to 3" in words(found(web, f"{AT}/diff?from=2"))
-    assert "This is one version" in web.text(f"{AT}/diff")
+    assert "Both are the same version" in web.text(f"{AT}/diff")
 
 
 def test_long_lists_come_page_by_page(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,4 +338,4 @@ def test_the_jobs_key_tells_versions_and_tables_apart(web: Web) -> None:
     write(web.site.here.lake, {1: "one"}, "run-1", name="other", owner=OWNER)
     write(web.site.here.lake, {1: "two"}, "run-2", name="other", owner=OWNER)
     assert "New rows 2" in words(found(web, f"{AT}/diff?from=0&to=3"))
-    assert "Added 0" in words(found(web, "/catalog/raw/other/diff?from=0&to=2"))
+    assert "New rows 0" in words(found(web, "/catalog/raw/other/diff?from=0&to=2"))
