@@ -79,7 +79,7 @@ def test_rows_are_shown_sorted_and_opened_and_errors_stand_at_their_place(web: W
     page.keyboard.press("Shift+Home")
     page.keyboard.press("Control+Enter")
     expect(page.locator("#grid td")).to_have_text(["42"])
-    assert page.locator("#past a").count() == 3
+    expect(page.locator("#past a")).to_have_count(3)
 
 
 def test_a_query_is_cancelled_by_its_button_and_by_leaving_the_page(web: Web, page: Page) -> None:

@@ -378,7 +378,7 @@ class Token(Base):
     account: Mapped[str | None] = mapped_column(ForeignKey("accounts.name", ondelete="CASCADE"), index=True)
     scopes: Mapped[JsonList]
     sources: Mapped[JsonList] = mapped_column(default=list)
-    tables: Mapped[JsonList] = mapped_column(default=list)
+    tables: Mapped[JsonList] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime]
     created_by: Mapped[str]
     expires_at: Mapped[datetime | None]

@@ -48,7 +48,7 @@ def explorer(asked: Asked, sql: str = "", table: str = "", saved: str = "", past
     return _page(asked, **values)
 
 
-@router.post("")
+@router.post("", dependencies=[may("viewer")])
 def run_without_script(asked: Asked, form: Sent) -> Response:
     """Run the SQL of the form, and show its first rows on the page."""
     try:
@@ -110,7 +110,7 @@ def _sql_name(table: str) -> str:
 # --- running ----------------------------------------------------------------------------------------------------------
 
 
-@router.post("/run")
+@router.post("/run", dependencies=[may("viewer")])
 async def run(asked: Asked, form: Sent, request: Request) -> Response:
     """The first rows of an answer as JSON, or where its SQL is wrong. It ends when the browser does not wait for it."""
     sql = form.secret("sql")
@@ -203,7 +203,7 @@ def _units(text: str, offset: int) -> int:
     return len(text[:offset].encode("utf-16-le", "surrogatepass")) // 2
 
 
-@router.post("/csv")
+@router.post("/csv", dependencies=[may("viewer")])
 async def download(asked: Asked, form: Sent, request: Request) -> Response:
     """The whole answer as a file; where there is none, the page says why, with the SQL as it was."""
 
