@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from b24lake.lake.guarded import PREVIEW_ROWS, preview
 from b24lake.lake.merging import commit_merge
+from b24lake.lake.peeking import peek
 from benchmarks import large_table
 from benchmarks.harness import KIB_OR_BYTES, b24lake, run, say
 from benchmarks.report import Bar, Section
@@ -42,6 +42,7 @@ MERGES = {
     "nothing new, recent ids": ("recent", 0),
     "nothing new, random ids": ("random", 0),
 }
+PREVIEW_ROWS = 100
 PREVIEW = f"SELECT * FROM {NAME} LIMIT {PREVIEW_ROWS}"
 
 
@@ -84,9 +85,9 @@ def merge(lake: Path, rows: int, which: str, edited: int) -> dict[str, Any]:
 
 def look(lake: Path) -> dict[str, Any]:
     """In the measured process, as a server does it: a preview, and another one, whose seconds count."""
-    preview(lake, NAME)
+    peek(lake, NAME, limit=PREVIEW_ROWS)
     start = time.perf_counter()
-    found = preview(lake, NAME)
+    found = peek(lake, NAME, limit=PREVIEW_ROWS)
     return {"rows": found.num_rows, "seconds": time.perf_counter() - start}
 
 

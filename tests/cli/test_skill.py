@@ -17,7 +17,8 @@ from b24lake.agents import inventory
 from b24lake.agents.inventory import Table
 from b24lake.agents.markdown import block, code, said
 from b24lake.agents.skill import FORMS, skill
-from b24lake.lake.catalog import ColumnInfo
+from b24lake.lake.catalog import ColumnInfo, TableInfo
+from b24lake.lake.index import Index, Indexed
 from b24lake.lake.query import query
 from b24lake.lake.reach import Reach
 from b24lake.sandbox import Server
@@ -92,7 +93,7 @@ def test_the_tables_here_are_told_with_labels_choices_and_joins_that_run(
     assert len(own) == 7
     for sql in [*own, *(f"SELECT count(*) FROM {way}" for way in ways.splitlines())]:
         assert query(lake.path, sql, limit=1).num_rows <= 1
-    assert any("CAST(t.OWNER_TYPE_ID AS VARCHAR) = '2'" in way for way in ways.splitlines())
+    assert any("AND activities.OWNER_TYPE_ID = " in way for way in ways.splitlines())
     ran = b24lake("skill", "--form", "skill", "--tables", "*_users", "--out", str(tmp_path / "SKILL.md"))
     assert (ran.code, ran.out) == (0, "")
     written = (tmp_path / "SKILL.md").read_text("utf-8")
@@ -118,7 +119,7 @@ def test_tables_of_others_keep_their_odd_names_and_texts_in_their_place(lake: La
     folder.parent.mkdir(parents=True)
     schema = pa.schema(fields)
     write_deltalake(str(folder), pa.table([["v"]] * len(fields), schema=schema), description=NASTY)
-    page = skill(inventory.told(Reach(lake.path)))
+    page = skill(inventory.told(Index(lake.path), Reach(lake.path)))
     assert [(tag, text) for tag, text in structure(page) if tag == "h3" and "odd" in text] == [
         ("h3", "`` raw.odd `name` ``")
     ]
@@ -134,7 +135,8 @@ def test_it_stays_a_file_that_can_be_read(tables: int, columns: int, most: int) 
         ColumnInfo(f"UF_CRM_{n:013}", "array<string>", f"Eine lange Bezeichnung {n}", True) for n in range(columns)
     )
     key = ColumnInfo("ID", "long", "", False)
-    found = [Table(f"raw.t_{n}", stream="deals", key="ID", columns=(*wide, key)) for n in range(tables)]
+    infos = [TableInfo("raw", f"t_{n}", stream="deals") for n in range(tables)]
+    found = [Table(Indexed(each, (*wide, key), "ID")) for each in infos]
     page = skill(found)
     assert len(page) < most
     assert page.count("### `raw.t_") == tables

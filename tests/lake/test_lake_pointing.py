@@ -62,11 +62,12 @@ def test_the_place_comes_out_of_the_child(lake: Path) -> None:
 
 def test_other_tables_do_not_exist_for_whoever_may_read_some(lake: Path) -> None:
     sql = "SELECT count(*) AS n FROM raw.bitrix24_deals"
-    found = guarded_beginning(lake, sql, limit=5, most_bytes=1_000_000, seconds=60, only=["raw.bitrix24_deals"])
+    found = guarded_beginning(lake, sql, limit=5, most_bytes=1_000_000, seconds=60, limits=(("raw.bitrix24_deals",),))
     assert found.rows.to_pylist() == [{"n": 3}]
     for name in ("raw.bitrix24_deals", "raw.bitrix24_deals_readable", "raw.nothing"):
-        with pytest.raises(UsageError, match=r"There is no table .* for you"):
-            guarded_beginning(lake, f"SELECT 1 FROM {name}", limit=5, most_bytes=1, seconds=60, only=["raw.x"])
+        with pytest.raises(SqlError, match=r"There is no table .* that may be read here") as caught:
+            guarded_beginning(lake, f"SELECT 1 FROM {name}", limit=5, most_bytes=1, seconds=60, limits=(("raw.x",),))
+        assert caught.value.at == (14, 14 + len(name))
 
 
 def test_another_thread_ends_a_query(lake: Path) -> None:

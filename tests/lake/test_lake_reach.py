@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from b24lake.errors import UsageError
+from b24lake.errors import NotFoundError, UsageError
+from b24lake.lake.query import stream
 from b24lake.lake.reach import Reach, exactly
 
 
@@ -63,8 +64,20 @@ def test_a_table_is_found_with_or_without_its_layer_among_those_in_reach(many: P
     ],
 )
 def test_sql_is_judged_by_the_tables_that_it_reads(many: Path, sql: str) -> None:
-    reach = Reach(many, (("raw.deals", "raw.pay", "RAW.deals"),))
-    reach.check("SELECT count(*) FROM raw.deals d JOIN (SELECT * FROM raw.deals) e ON d.ID = e.ID")
-    reach.check("SELECT 'raw.users' AS text")
+    limits = (("raw.deals", "raw.pay", "RAW.deals"),)
+    own = "SELECT count(*) FROM raw.deals d JOIN (SELECT * FROM raw.deals) e ON d.ID = e.ID"
+    assert stream(many, own, limits=limits).read_all().num_rows == 1
+    assert stream(many, "SELECT 'raw.users' AS text", limits=limits).read_all().num_rows == 1
     with pytest.raises(UsageError):
-        reach.check(sql)
+        stream(many, sql, limits=limits)
+
+
+def test_what_may_not_be_read_sounds_as_if_it_were_not_there(many: Path) -> None:
+    write_deltalake(str(many / "raw" / "deals_readable"), pa.table({"secret": [1]}))  # a table, no view
+    for name in ("raw.users", "raw.deals_readable", "raw.users_readable", "raw.pay"):
+        told = []
+        for asked in (name, name.replace("raw.", "raw.x")):
+            with pytest.raises(NotFoundError) as said:
+                stream(many, f"SELECT * FROM {asked}", limits=(("raw.deals",),))
+            told.append(said.value.what.replace("raw.x", "raw."))
+        assert told[0] == told[1], name

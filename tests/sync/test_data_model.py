@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from b24lake.lake.index import WHOLE, Index
 from b24lake.lake.query import query
 from b24lake.lake.readable import Described, Reference
 from b24lake.sandbox import Portal, Server, Settings
@@ -33,7 +34,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 
 @pytest.fixture(scope="module")
 def model(lake: Lake) -> Model:
-    return data_model.model(data_model.read(lake.path))
+    return data_model.of_tables(Index(lake.path).look(patience=WHOLE).tables)
 
 
 def rows_of(lake: Lake, node: Node, known: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -19,30 +19,30 @@ from b24lake.web.snippets import select, snippets
 
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 
-CELLS: list[tuple[Any, bool, Cell]] = [
-    (None, False, Cell(None)),
-    ("", False, Cell("")),
-    ("text", False, Cell("text")),
-    ("a\nb", False, Cell("a b", "a\nb")),
-    ("x" * 81, False, Cell("x" * 80 + " …", "x" * 81)),
-    (True, False, Cell("true")),
-    (-5, False, Cell("-5", number=True)),
-    (0.1, False, Cell("0.1", number=True)),
-    (Decimal("19000.500000000"), False, Cell("19000.5", number=True)),
-    (Decimal("100"), False, Cell("100", number=True)),
-    (Decimal("1E+3"), False, Cell("1000", number=True)),
-    (date(2026, 8, 21), False, Cell("2026-08-21")),
-    (datetime(2026, 8, 21, 12, tzinfo=UTC), False, Cell("2026-08-21 09:00:00")),
-    (datetime(2026, 8, 21, 12), False, Cell("2026-08-21 12:00:00")),
-    (b"\x00\xff", False, Cell("00ff")),
-    ([1, None], True, Cell("[1,null]", "[\n  1,\n  null\n]")),
-    ({"a": Decimal("1.50")}, True, Cell('{"a":1.5}', '{\n  "a": 1.5\n}')),
+CELLS: list[tuple[Any, Cell]] = [
+    (None, Cell(None)),
+    ("", Cell("")),
+    ("text", Cell("text")),
+    ("a\nb", Cell("a b", "a\nb")),
+    ("x" * 81, Cell("x" * 80 + " …", "x" * 81)),
+    (True, Cell("true")),
+    (-5, Cell("-5", number=True)),
+    (0.1, Cell("0.1", number=True)),
+    (Decimal("19000.500000000"), Cell("19000.5", number=True)),
+    (Decimal("100"), Cell("100", number=True)),
+    (Decimal("1E+3"), Cell("1000", number=True)),
+    (date(2026, 8, 21), Cell("2026-08-21")),
+    (datetime(2026, 8, 21, 12, tzinfo=UTC), Cell("2026-08-21 09:00:00")),
+    (datetime(2026, 8, 21, 12), Cell("2026-08-21 12:00:00")),
+    (b"\x00\xff", Cell("00ff")),
+    ([1, None], Cell("[1,null]", "[\n  1,\n  null\n]")),
+    ({"a": Decimal("1.50")}, Cell('{"a":1.5}', '{\n  "a": 1.5\n}')),
 ]
 
 
-@pytest.mark.parametrize(("value", "nested", "wanted"), CELLS, ids=[repr(each[0])[:20] for each in CELLS])
-def test_a_value_is_a_short_text_with_the_whole_behind_it(value: Any, nested: bool, wanted: Cell) -> None:
-    assert cell(value, SAO_PAULO, nested=nested) == wanted
+@pytest.mark.parametrize(("value", "wanted"), CELLS, ids=[repr(each[0])[:20] for each in CELLS])
+def test_a_value_is_a_short_text_with_the_whole_behind_it(value: Any, wanted: Cell) -> None:
+    assert cell(value, SAO_PAULO) == wanted
 
 
 def test_a_page_holds_only_so_much_of_long_values(monkeypatch: pytest.MonkeyPatch) -> None:

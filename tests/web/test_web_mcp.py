@@ -85,7 +85,8 @@ def test_an_agent_finds_its_way_from_the_list_of_tools_to_rows(web: Web, tables:
     stage = next(each for each in described["columns"] if each["name"] == "STAGE_ID")
     assert stage["label"] == "Deal Stage"
     assert stage["values"]["NEW"]
-    assert any("raw.bitrix24_users AS o ON o.ID = t.ASSIGNED_BY_ID" in each for each in described["joins"])
+    join = "raw.bitrix24_deals AS deals LEFT JOIN raw.bitrix24_users AS users ON users.ID = deals.ASSIGNED_BY_ID"
+    assert join in described["joins"]
     assert asked(web, "query", sql=described["example"])["rows"]
     assert asked(web, "query", sql=f"SELECT count(*) FROM {described['joins'][0]}")["rows"]
 
@@ -211,6 +212,25 @@ def test_a_token_for_some_tables_reads_no_others(guarded: Web, tables: Server) -
     assert not [line for line in page.splitlines() if " JOIN " in line and USERS in line]
 
 
+def test_a_token_for_some_tables_reads_no_others_over_the_json_api_either(guarded: Web, tables: Server) -> None:
+    shown = bearer(token(guarded.site, "read", tables=[DEALS, "raw.*_fields"]))
+    found = guarded.get("/api/v1/tables", headers=shown).json()["tables"]
+    names = ["raw.bitrix24_deal_fields", DEALS, f"{DEALS}_readable"]
+    assert [one["name"] for one in found] == names
+    for name in (*names, USERS, f"{USERS}_readable", "raw.bitrix24_userz"):
+        answer = guarded.get(f"/api/v1/tables/{name.replace('.', '/')}", headers=shown)
+        assert answer.status_code == (200 if name in names else 404), name
+
+    def ask(sql: str) -> httpx.Response:
+        return guarded.client.post("/api/v1/query", json={"sql": sql}, headers=shown)
+
+    assert ask(f"SELECT count(*) AS n FROM {DEALS}").json()["rows"] == [{"n": 260}]
+    assert ask(f"SELECT CATEGORY_ID_LABEL FROM {DEALS}_readable").status_code == 200
+    answers = [ask(sql) for sql in HIDDEN]
+    assert [(sql, each.text) for sql, each in zip(HIDDEN, answers, strict=True) if each.status_code < 400] == []
+    assert not any("@" in each.text for each in answers)
+
+
 def test_a_token_for_a_source_reads_its_tables_alone(
     web: Web, worker: Worker, start: Callable[..., Web], serve: Callable[..., Server], tmp_path: Path
 ) -> None:
@@ -268,15 +288,15 @@ def test_the_skills_file_is_behind_the_login(guarded: Web, tables: Server) -> No
     assert [line for line in page.splitlines() if line.startswith("### `raw.")] == ["### `raw.bitrix24_departments`"]
 
 
-def test_the_help_page_has_a_card_with_the_downloads(web: Web) -> None:
-    page = web.get("/help").text
+def test_the_page_on_the_connector_has_a_card_with_the_downloads(web: Web) -> None:
+    page = web.get("/sources/bitrix").text
     assert "Skills for agents" in page
     for address in ("/sources/bitrix.md?download=1", "/sources/bitrix.md?form=skill&amp;download=1"):
         assert f'href="{address}"' in page
 
 
-def test_the_skill_is_downloaded_from_the_help_page(web: Web, tables: Server, page: Page) -> None:
-    page.goto("/help")
+def test_the_skill_is_downloaded_from_the_page_on_the_connector(web: Web, tables: Server, page: Page) -> None:
+    page.goto("/sources/bitrix")
     with page.expect_download() as coming:
         page.get_by_role("link", name="SKILL.md").click()
     assert coming.value.suggested_filename == "SKILL.md"

@@ -14,10 +14,12 @@ import pytest
 from playwright.sync_api import Page, expect
 from web_site import Web
 
+from b24lake.lake.index import WHOLE
 from b24lake.lake.place import Place
 from b24lake.lake.query import query
 from b24lake.portal.webhook import parse
 from b24lake.sandbox import Portal, Server, Settings
+from b24lake.sync import data_model
 from b24lake.sync.home import Home
 from b24lake.sync.options import Options
 from b24lake.sync.run import sync
@@ -73,7 +75,7 @@ def test_the_list_holds_every_line_of_the_diagram(filled: Web) -> None:
 
 def test_a_line_has_joins_that_run_as_they_are(filled: Web) -> None:
     page = filled.get(MODEL, params={"from": DEALS, "to": CONTACTS}).text
-    shown = [unescape(sql) for sql in re.findall(r"<pre[^>]*><code>(.*?)</code>", page, re.DOTALL)]
+    shown = [unescape(sql) for sql in re.findall(r"<pre[^>]*><code[^>]*>(.*?)</code>", page, re.DOTALL)]
     linked = [
         parse_qs(urlsplit(unescape(link)).query)["sql"][0] for link in re.findall(r'href="(/query\?[^"]+)"', page)
     ]
@@ -89,6 +91,23 @@ def test_a_part_of_the_page_is_what_the_page_shows(filled: Web) -> None:
     assert part.strip() in filled.get(MODEL, params={"table": DEALS}).text
     assert "CONTACT_IDS" in part
     assert f"?from={CONTACTS}" in part  # what refers to it
+
+
+def test_a_table_shows_its_joins_on_its_own_page(filled: Web) -> None:
+    page = filled.get("/catalog/raw/bitrix24_deals").text
+    assert 'hx-get="/catalog/raw/bitrix24_deals/relations"' in page
+    assert f'href="/catalog/model?table={DEALS}"' in page
+    part = filled.get("/catalog/raw/bitrix24_deals/relations").text
+    assert "<html" not in part
+    shown = [unescape(sql) for sql in re.findall(r"<pre[^>]*><code[^>]*>(.*?)</code>", part, re.DOTALL)]
+    model = data_model.of_tables(filled.site.index.look(patience=WHOLE).tables)
+    edges = [*model.from_table(DEALS), *model.to_table(DEALS)]
+    assert sorted(shown) == sorted(edge.sql for edge in edges if edge.join)
+    ids = re.findall(r'<code id="([^"]+)"', part)
+    assert len(set(ids)) == len(ids) == len(shown)
+    assert set(re.findall(r'data-copy="([^"]+)"', part)) == set(ids)
+    assert "the definitions of its columns" in part  # of deal_fields
+    assert "No table that is here" in filled.get("/catalog/raw/nothing/relations").text
 
 
 @pytest.mark.parametrize("asked", [{"table": "raw.nothing"}, {"from": DEALS, "to": "x' OR 1=1"}, {"table": "<b>"}])
@@ -183,3 +202,13 @@ def test_the_switch_shows_tables_of_field_definitions(filled: Web, page: Page) -
     page.get_by_role("button", name=re.compile("^deal_fields:")).click()
     page.locator("#part").get_by_role("link", name="the definitions of its columns").click()
     expect(page.locator("#part").get_by_text("Each row of this table tells")).to_be_visible()
+
+
+def test_a_join_is_copied_on_the_page_of_its_table(filled: Web, page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/catalog/raw/bitrix24_deals")
+    card = page.get_by_role("region", name="Relations")
+    card.get_by_text("CONTACT_IDS").first.click()
+    card.get_by_role("button", name="Copy SQL").first.click()
+    card.get_by_role("button", name="Copied").wait_for()
+    assert "unnest(CONTACT_IDS)" in page.evaluate("navigator.clipboard.readText()")

@@ -10,7 +10,7 @@ from people import account, log_in
 from query_lake import ENDLESS, ODD, children, filled, run, wait_for
 from web_site import Web, words
 
-from b24lake.web import completing, querying
+from b24lake.web import querying
 
 
 @pytest.fixture
@@ -160,15 +160,14 @@ def test_without_a_script_the_form_shows_rows_and_errors(lake: Web) -> None:
     assert "SELECT nope FROM raw.deals</textarea>" in answer.text
 
 
-def test_the_editor_is_told_tables_at_once_and_columns_when_it_asks(lake: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(completing, "KEPT_SECONDS", 0)
+def test_the_editor_is_told_tables_at_once_and_columns_when_it_asks(lake: Web) -> None:
     names = lake.get("/query/names").json()
     assert names["layers"] == ["raw", "trusted", "service"]
     assert [one[:2] for one in names["tables"]] == [["raw", "deals"], ["raw", "my table"]]
     assert "count" in names["functions"]
     columns = lake.get("/query/columns?table=raw.deals").json()
     assert columns[2] == ["SUM", "decimal(38,9)", "What it is <i>worth</i>"]
-    assert lake.get("/query/columns?table=raw.nothing").status_code == 400
+    assert lake.get("/query/columns?table=raw.nothing").status_code == 404
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def _page(reader: Reader, uri: str) -> str:
     if uri not in _RESOURCES:
         raise MCPError(code=INVALID_PARAMS, message=f"There is no resource {uri!r}", data={"uri": uri})
     try:
-        return skill(told(reader.reach) if uri == SKILL else None)
+        return skill(told(reader.index, reader.reach) if uri == SKILL else None)
     except B24LakeError as error:
         raise MCPError(code=INVALID_PARAMS, message=answers.failure(error).text, data={"uri": uri}) from None
 

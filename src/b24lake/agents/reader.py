@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from b24lake.agents.service import Service
+from b24lake.lake.index import Index
 from b24lake.lake.reach import Reach
 
 
@@ -13,9 +14,11 @@ from b24lake.lake.reach import Reach
 class Reader:
     """Somebody who asks.
 
-    reach     the tables that they may read
+    index     the tables of the lake
+    reach     those that they may read
     service   the sources and runs that they may see; called when they are asked for
     """
 
+    index: Index
     reach: Reach
     service: Callable[[], Service]

@@ -14,7 +14,7 @@ from b24lake.control.database import Database
 from b24lake.control.models import Source
 from b24lake.control.moments import Clock
 from b24lake.control.secrets import Keyring
-from b24lake.control.source_settings import lake_of, webhook_of
+from b24lake.control.source_settings import webhook_of
 from b24lake.errors import NotFoundError
 from b24lake.lake.reach import Reach
 from b24lake.portal.webhook import Webhook
@@ -40,13 +40,6 @@ class Service:
     clock: Clock
     only: frozenset[str] | None = None
     may_ask: Callable[[Webhook], None] = _ask_anybody
-
-    def tables_of(self, source_ids: frozenset[str]) -> list[str]:
-        """The tables of sources in this installation's lake, as `layer.table`; what they have elsewhere is not here."""
-        with self.database.reading() as session:
-            wanted = [one for one in sources.listed(session) if one.id in source_ids]
-        here = [one for one in wanted if lake_of(one, self.here.lake) == self.here.lake]
-        return [table for one in here for table in _tables(one).values()]
 
     def sources(self, reach: Reach) -> list[dict[str, Any]]:
         """The sources in a line each, with their streams and tables."""
@@ -135,11 +128,7 @@ def _named(seen: dict[str, Source], name: str) -> Source:
     return source
 
 
-def _tables(source: Source) -> dict[str, str]:
-    """Stream -> its table, of those that are read."""
-    return {one.stream: f"{source.layer}.{one.table_name}" for one in source.streams if one.selected}
-
-
 def _reached(source: Source, reach: Reach) -> dict[str, str]:
-    """Stream -> its table, of those that may be read."""
-    return {stream: table for stream, table in _tables(source).items() if reach.allows(table)}
+    """Stream -> its table, of those that are read and may be read."""
+    tables = {one.stream: f"{source.layer}.{one.table_name}" for one in source.streams if one.selected}
+    return {stream: table for stream, table in tables.items() if reach.allows(table)}

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from typing import TypeVar
 
-from b24lake.agents.inventory import Join, Table, column_of, is_choice, joins, sql_of
+from b24lake.agents.inventory import Table, is_choice, joins
 from b24lake.agents.markdown import block, code, one_line, said
 from b24lake.lake.catalog import ColumnInfo
 from b24lake.lake.columns import SYSTEM_COLUMNS
+from b24lake.lake.naming import name, table_name
 from b24lake.lake.readable import SUFFIX
 from b24lake.streams.about import ABOUT, SPA, SPA_FIELDS
 from b24lake.streams.documentation import plain_text
@@ -80,29 +81,31 @@ def _own(found: Sequence[Table] | None) -> Iterator[str]:
 
 def _table(one: Table, share: int) -> Iterator[str]:
     yield from (f"### {code(one.name)}", "")
-    if one.error:
-        yield from (f"It cannot be read: {said(one.error, 200)}", "")
+    info = one.info
+    if info.error:
+        yield from (f"It cannot be read: {said(info.error, 200)}", "")
         return
-    yield from ([said(one.description, 300), ""] if one.description else [])
+    yield from ([said(info.description, 300), ""] if info.description else [])
     yield from (f"{'; '.join(_facts(one))}.", "")
     yield from _columns(one, share)
     yield from (block(example(one)), "")
 
 
 def _facts(one: Table) -> Iterator[str]:
-    yield f"stream {code(one.stream)} of the portal {code(one.portal)}" if one.stream else "made by another program"
-    yield f"{one.rows:,} rows" if one.rows is not None else "nobody counted its rows"
-    if one.at:
-        yield f"as of {one.at:%Y-%m-%d %H:%M} UTC"
-    if one.key:
-        yield f"primary key {code(one.key)}"
+    info, key = one.info, one.indexed.key
+    yield f"stream {code(info.stream)} of the portal {code(info.portal)}" if info.stream else "made by another program"
+    yield f"{info.rows:,} rows" if info.rows is not None else "nobody counted its rows"
+    if info.committed_at:
+        yield f"as of {info.committed_at:%Y-%m-%d %H:%M} UTC"
+    if key:
+        yield f"primary key {code(key)}"
     if one.labels:
         yield f"labels in the view {code(f'{one.name}{SUFFIX}')}"
 
 
 def _columns(one: Table, share: int) -> Iterator[str]:
     """As many columns as fit with all that is known of them, then as many others as fit, then their number."""
-    telling = [each for each in one.columns if each.comment not in {"", each.name} or each.name in one.choices]
+    telling = [each for each in one.indexed.columns if each.comment not in {"", each.name} or each.name in one.choices]
     room = share * 3 // 4
     told = _fitting(telling, room, lambda each: len(_line(one, each)) + 1)
     if len(told) < len(telling):
@@ -111,7 +114,7 @@ def _columns(one: Table, share: int) -> Iterator[str]:
     yield from (_line(one, each) for each in told)
     yield from ([""] if told else [])
     names = {each.name for each in told}
-    rest = [each for each in one.columns if each.name not in names]
+    rest = [each for each in one.indexed.columns if each.name not in names]
     if rest:
         rest.sort(key=_first_of(one))
         named = _fitting(rest, share // 4, lambda each: len(_named(each)) + 2)
@@ -138,12 +141,12 @@ def _short(kind: str) -> str:
 
 def _first_of(one: Table) -> Callable[[ColumnInfo], tuple[int, int]]:
     """What to tell of first: the portal's own fields with their labels, since the others are described elsewhere."""
-    known = {name: place for place, name in enumerate(_known_columns(one.stream))}
+    known = {name: place for place, name in enumerate(_known_columns(one.info.stream))}
 
     def rank(column: ColumnInfo) -> tuple[int, int]:
         if column.name in SYSTEM_COLUMNS:
             return 4, 0
-        if column.name == one.key or (column.name in known and is_choice(one, column.name)):
+        if column.name == one.indexed.key or (column.name in known and is_choice(one, column.name)):
             return 0, known.get(column.name, 0)
         if column.name.startswith(("UF_", "PROPERTY_")) and column.comment and column.comment != column.name:
             return 1, 0
@@ -170,27 +173,27 @@ def _fitting(found: Sequence[T], room: int, length: Callable[[T], int]) -> Seque
 
 def example(one: Table) -> str:
     """A query to begin with: how many rows each choice of a column has, where there are choices; else some columns."""
-    names, known = {each.name for each in one.columns}, _known_columns(one.stream)
-    labels = {name.removesuffix("_LABEL"): name for name in one.labels}
-    column = next((name for name in known if name in labels and is_choice(one, name)), None)
+    names, known = [each.name for each in one.indexed.columns], _known_columns(one.info.stream)
+    labels = {label.removesuffix("_LABEL"): label for label in one.labels}
+    column = next((each for each in known if each in labels and is_choice(one, each)), None)
     if column:
-        chosen = f"{column_of(column)}, {column_of(labels[column])}"
-        source = sql_of(f"{one.name}{SUFFIX}")
+        chosen = f"{name(column)}, {name(labels[column])}"
+        source = table_name(f"{one.name}{SUFFIX}")
         return f"SELECT {chosen}, count(*) AS number\nFROM {source}\nGROUP BY {chosen} ORDER BY number DESC"
-    some = [name for name in known if name in names] or [each.name for each in one.columns]
-    return f"SELECT {', '.join(map(column_of, some[:6]))}\nFROM {sql_of(one.name)} LIMIT 20"
+    some = [each for each in known if each in set(names)] or names
+    return f"SELECT {', '.join(map(name, some[:6]))}\nFROM {table_name(one.name)} LIMIT 20"
 
 
 # --- joins ------------------------------------------------------------------------------------------------------------
 
 
-def _joins(ways: Sequence[Join]) -> Iterator[str]:
+def _joins(ways: Sequence[str]) -> Iterator[str]:
     yield from (
         "## Joins here",
         "",
-        "Each of them goes behind `FROM`; make it a `LEFT JOIN` where not all rows have a partner.",
+        "Each of them goes behind `FROM`. Rows without a partner are there as well: an inner `JOIN` leaves them out.",
     )
-    told = _fitting(ways, JOINS, lambda each: len(each.sql) + 1)
-    yield from ("", block("\n".join(one_line(each.sql) for each in told)), "")
+    told = _fitting(ways, JOINS, lambda each: len(each) + 1)
+    yield from ("", block("\n".join(map(one_line, told))), "")
     if len(told) < len(ways):
         yield from (f"And {len(ways) - len(told):,} more: the MCP tool `describe_table` lists those of a table.", "")

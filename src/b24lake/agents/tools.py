@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from b24lake.agents import answers, inventory
 from b24lake.agents.answers import Answer
+from b24lake.agents.inventory import Table
 from b24lake.agents.reader import Reader
 from b24lake.agents.skill import example
-from b24lake.errors import StreamError, UsageError
+from b24lake.errors import UsageError
 from b24lake.lake import catalog, guarded, views
 from b24lake.lake.columns import quoted
 from b24lake.lake.reach import Reach
@@ -128,15 +129,15 @@ def _list_tables(reader: Reader, asked: Search) -> Answer:
     found = [
         {
             "table": one.name,
-            "stream": one.stream,
-            "description": one.error or one.description,
-            "rows": one.rows,
-            "columns": len(one.columns),
-            "as_of": one.at,
-            "readable_view": f"{one.name}{SUFFIX}" if one.labels else None,
+            "stream": one.info.stream,
+            "description": one.info.error or one.info.description,
+            "rows": one.info.rows,
+            "columns": len(one.indexed.columns),
+            "as_of": one.info.committed_at,
+            "readable_view": _view_of(one),
         }
-        for one in inventory.tables(reader.reach)
-        if word in f"{one.name}\n{one.stream}\n{one.description}".casefold()
+        for one in inventory.tables(reader.index, reader.reach)
+        if word in f"{one.name}\n{one.info.stream}\n{one.info.description}".casefold()
     ]
     return answers.listed(
         "tables", found, ("table", "stream", "rows", "columns", "as_of", "readable_view", "description")
@@ -147,27 +148,30 @@ def _describe_table(reader: Reader, asked: Columns) -> Answer:
     reach, name = reader.reach, reader.reach.found(asked.table)
     if is_view(reach.lake, name):
         return _described(name, _columns(views.view(reach.lake, name).columns, asked.search), {"kind": "view"})
-    found = inventory.tables(reach)
-    one = next(each for each in found if each.name == name)
-    if one.error:
-        raise StreamError(f"The table {name} cannot be read", why=one.error, fix="look at it with `b24lake show`")
+    layer, _, table = name.partition(".")
+    one = Table(reader.index.table(layer, table))
+    found = [one if each.name == name else each for each in inventory.tables(reader.index, reach)]
     choices = inventory.with_choices(reach.lake, found, [one])[0].choices
-    columns = _columns(one.columns, asked.search)
+    columns = _columns(one.indexed.columns, asked.search)
     for column in columns:
         column["values"] = dict(choices.get(column["name"], ()))
     more = {
         "kind": "table",
-        "description": one.description,
-        "stream": one.stream,
-        "rows": one.rows,
-        "primary_key": one.key,
-        "as_of": one.at,
-        "readable_view": f"{name}{SUFFIX}" if one.labels else None,
-        "version": one.version,
-        "joins": [each.sql for each in inventory.joins(found, [one])],
+        "description": one.info.description,
+        "stream": one.info.stream,
+        "rows": one.info.rows,
+        "primary_key": one.indexed.key,
+        "as_of": one.info.committed_at,
+        "readable_view": _view_of(one),
+        "version": one.info.version,
+        "joins": list(inventory.joins(found, one)),
         "example": example(one),
     }
     return _described(name, columns, more)
+
+
+def _view_of(one: Table) -> str | None:
+    return f"{one.name}{SUFFIX}" if one.info.has_view else None
 
 
 def _columns(columns: tuple[catalog.ColumnInfo, ...], search: str) -> list[dict[str, Any]]:
@@ -203,8 +207,8 @@ def _query(reader: Reader, asked: Sql) -> Answer:
 
 
 def _rows(reach: Reach, sql: str, limit: int, seconds: int) -> Answer:
-    reach.check(sql)
-    return answers.rows_of(guarded.guarded_query(reach.lake, sql, limit=limit + 1, seconds=seconds), limit)
+    rows = guarded.guarded_query(reach.lake, sql, limit=limit + 1, seconds=seconds, limits=reach.limits)
+    return answers.rows_of(rows, limit)
 
 
 def _list_versions(reader: Reader, asked: Versions) -> Answer:

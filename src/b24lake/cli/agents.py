@@ -50,8 +50,10 @@ def skill(
     """Print the skills file, or write it."""
     from b24lake.agents.inventory import told
     from b24lake.agents.skill import skill as written
+    from b24lake.lake.index import Index
 
-    found = None if connector_only else told(_reach(lake, home, tables))
+    reach = _reach(lake, home, tables)
+    found = None if connector_only else told(Index(reach.lake), reach)
     text = written(found, form=form.value)
     if out is None:
         typer.echo(text, nl=False)
@@ -76,6 +78,7 @@ def mcp(
     from b24lake.agents.service import Service
     from b24lake.agents.stdio import run
     from b24lake.cli.control import installation, opened
+    from b24lake.lake.index import Index
 
     with ExitStack() as stack:
 
@@ -84,7 +87,8 @@ def mcp(
             here = installation(control, lake)
             return Service(control.database, control.keyring, here, control.clock)
 
-        run(Reader(_reach(lake, home, tables), service))
+        reach = _reach(lake, home, tables)
+        run(Reader(Index(reach.lake), reach, service))
 
 
 def _reach(lake: str | None, home: Path | None, tables: list[str] | None) -> Reach:

@@ -69,11 +69,6 @@ def text(name: str) -> str:
     return (folder() / f"{name}.md").read_text("utf-8")
 
 
-def connector() -> str:
-    """The documentation of the connector as one Markdown text."""
-    return "\n".join(text(name) for name in CONNECTOR)
-
-
 def found(words: str, most: int = 30) -> tuple[Section, ...]:
     """The parts of pages that hold all of the words, in any case; those with a word in their heading come first."""
     asked = words.casefold().split()

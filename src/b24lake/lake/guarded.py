@@ -19,25 +19,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from threading import Event, Thread
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from b24lake import errors
-from b24lake.errors import B24LakeError, SqlError, UsageError
+from b24lake.errors import B24LakeError, NotFoundError, SqlError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from b24lake.lake.place import Place
+    from b24lake.lake.reach import Limits
 
 SECONDS = 300.0
 """How long a query may run."""
 MEMORY_BYTES = 4 * 1024**3
 """How much memory a query may take, where the machine has at least twice as much."""
-PREVIEW_ROWS = 100
 MODULE = "b24lake.lake.querying"
 REFUSED = 3
 OUT_OF_MEMORY = 4
@@ -64,7 +64,7 @@ class Request:
     spill    a folder for what does not fit into memory
     frugal   as of `query.Means`
     parent   the process it must not outlive
-    only     as of `query.stream`
+    limits   as of `query.stream`
     piece    as of `query.pieces`
     """
 
@@ -76,7 +76,7 @@ class Request:
     spill: str
     frugal: bool
     parent: int
-    only: list[str] | None = None
+    limits: Limits = ()
     piece: int | None = None
 
 
@@ -89,7 +89,13 @@ class Answer:
 
 
 def guarded_query(
-    lake: Place, sql: str, *, limit: int | None, seconds: float = SECONDS, memory_bytes: int | None = None
+    lake: Place,
+    sql: str,
+    *,
+    limit: int | None,
+    seconds: float = SECONDS,
+    memory_bytes: int | None = None,
+    limits: Limits = (),
 ) -> pa.Table:
     """As `query.query`, in a child process: at most `limit` rows, `seconds` of time and `memory_bytes` of memory.
 
@@ -98,15 +104,17 @@ def guarded_query(
     """
     until = time.monotonic() + seconds
     try:
-        return _whole(lake, sql, limit, seconds, memory_bytes, frugal=False)
+        return _whole(lake, sql, limit, seconds, memory_bytes, limits, frugal=False)
     except TooLargeError:
-        return _whole(lake, sql, limit, max(1.0, until - time.monotonic()), memory_bytes, frugal=True)
+        return _whole(lake, sql, limit, max(1.0, until - time.monotonic()), memory_bytes, limits, frugal=True)
 
 
 def _whole(
-    lake: Place, sql: str, limit: int | None, seconds: float, memory_bytes: int | None, *, frugal: bool
+    lake: Place, sql: str, limit: int | None, seconds: float, memory_bytes: int | None, limits: Limits, *, frugal: bool
 ) -> pa.Table:
-    with guarded_stream(lake, sql, limit=limit, seconds=seconds, memory_bytes=memory_bytes, frugal=frugal) as answer:
+    with guarded_stream(
+        lake, sql, limit=limit, seconds=seconds, memory_bytes=memory_bytes, frugal=frugal, limits=limits
+    ) as answer:
         import pyarrow as pa
 
         return pa.Table.from_batches(answer.batches, answer.schema)
@@ -131,7 +139,7 @@ def guarded_beginning(
     most_bytes: int,
     seconds: float,
     memory_bytes: int | None = None,
-    only: Collection[str] | None = None,
+    limits: Limits = (),
     stop: Event | None = None,
 ) -> Beginning:
     """As `guarded_query`, at most `limit` rows and about `most_bytes` of them; the rest as of `guarded_stream`."""
@@ -146,7 +154,7 @@ def guarded_beginning(
                 seconds=left,
                 memory_bytes=memory_bytes,
                 frugal=frugal,
-                only=only,
+                limits=limits,
                 piece_bytes=most_bytes // 4,
                 stop=stop,
             ) as answer:
@@ -173,14 +181,6 @@ def _beginning(answer: Answer, limit: int, most_bytes: int) -> Beginning:
     return Beginning(rows.slice(0, limit), "rows" if rows.num_rows > limit else cut)
 
 
-def preview(lake: Place, name: str, *, limit: int = PREVIEW_ROWS, seconds: float = 30.0) -> pa.Table:
-    """Some rows of the table or view `layer.table`, with the comments of its columns; which ones is not said."""
-    from b24lake.lake.columns import quoted
-
-    sql = f"SELECT * FROM {'.'.join(map(quoted, name.split('.')))} LIMIT {limit}"  # noqa: S608
-    return guarded_query(lake, sql, limit=limit, seconds=seconds)
-
-
 @contextmanager
 def guarded_stream(
     lake: Place,
@@ -190,13 +190,13 @@ def guarded_stream(
     seconds: float = SECONDS,
     memory_bytes: int | None = None,
     frugal: bool = True,
-    only: Collection[str] | None = None,
+    limits: Limits = (),
     piece_bytes: int | None = None,
     stop: Event | None = None,
 ) -> Iterator[Answer]:
     """As `guarded_query`, but batch by batch, while the block runs; the time of whoever reads them counts, too.
 
-    only          as of `query.stream`
+    limits        as of `query.stream`
     piece_bytes   as of `query.pieces`
     stop          ends the query when another thread sets it
 
@@ -204,9 +204,8 @@ def guarded_stream(
     """
     allowed = memory_bytes or usual_memory()
     with tempfile.TemporaryDirectory(prefix="b24lake-") as spill, tempfile.TemporaryFile() as said:
-        among = None if only is None else sorted(only)
         where, parent = str(lake.absolute()), os.getpid()
-        request = Request(where, sql, limit, seconds, allowed, spill, frugal, parent, among, piece_bytes)
+        request = Request(where, sql, limit, seconds, allowed, spill, frugal, parent, limits, piece_bytes)
         with _child(request, said, stop or Event()) as (process, causes):
             # While the child does the same, for both take half a second.
             import pyarrow as pa
@@ -327,7 +326,7 @@ def _told(parts: dict[str, Any]) -> B24LakeError:
     """The child's error as what it was there."""
     kind = getattr(errors, parts["error"], B24LakeError)
     told = {name: parts[name] for name in ("why", "fix", "code")}
-    if parts["at"] and kind in {UsageError, SqlError}:
+    if parts["at"] and kind in {UsageError, NotFoundError, SqlError}:
         return SqlError(parts["what"], **told, at=tuple(parts["at"]))
     failure: B24LakeError = kind(parts["what"], **told)
     return failure

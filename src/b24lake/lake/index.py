@@ -12,21 +12,23 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from b24lake.lake import readable
 from b24lake.lake.catalog import ColumnInfo, TableInfo, find, info_of, opened, table_folders
 from b24lake.lake.columns import comment, type_name
 from b24lake.lake.files import storage_errors
+from b24lake.lake.joins import links_of
 from b24lake.lake.log import LOG
 from b24lake.lake.place import Place, at_once
-from b24lake.lake.readable import SUFFIX
+from b24lake.lake.readable import SUFFIX, Described
 from b24lake.lake.table import key_of, state_of
 
-PATIENCE = 0.8
-"""Seconds that one look may open tables; the next look goes on."""
+PATIENCE, WHOLE = 0.8, 60.0
+"""Seconds that one look may open tables, the next look goes on; and those for a look that needs all of them."""
 STORE_SECONDS = 10.0
 """How old what is known of an object store may be."""
 MOST_COLUMNS = 6
@@ -38,19 +40,23 @@ _SETTLED = 2.0
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Indexed:
     """A table as the index knows it.
 
-    info   its line in the catalog; where it cannot be read, `info.error` says why and the rest is empty
-    key    the column that is its primary key; "" where nobody can tell
-    text   everything that is searched, in lower case: a line about the table, and one for each column
+    info        its line in the catalog; where it cannot be read, `info.error` says why and the rest is empty
+    key         the column that is its primary key; "" where nobody can tell
+    text        everything that is searched, in lower case: a line about the table, and one for each column
+    described   what its columns refer to; None where it cannot be read
+    links       columns whose text holds records of several streams (`joins`)
     """
 
     info: TableInfo
     columns: tuple[ColumnInfo, ...] = ()
     key: str = ""
     text: str = ""
+    described: Described | None = None
+    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +180,9 @@ def read(path: Place) -> Indexed:
         columns = tuple(
             ColumnInfo(each.name, type_name(each.type), comment(each), each.nullable) for each in state.schema
         )
-        return Indexed(info, columns, key_of(table) or "", _text(info, columns))
+        described = readable.described(info.layer, info.name, state.schema, state.properties)
+        links = links_of(state.properties)
+        return Indexed(info, columns, key_of(table) or "", _text(info, columns), described, links)
 
 
 def _read_or_error(path: Place) -> Indexed:

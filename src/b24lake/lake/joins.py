@@ -12,19 +12,17 @@ can be, the text may be the bare id as well.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from b24lake.lake.columns import base_name, literal, quoted
+from b24lake.lake.columns import base_name, literal
+from b24lake.lake.naming import name, table_name
 from b24lake.lake.readable import Described, Reference, dumped, loaded
-from b24lake.lake.table import RESERVED
 
 LINKS = "b24lake.links"
 """The table property, as JSON: column -> stream -> what stands before the ids of its records."""
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CHOICES = "choices"
 PLAIN_KEYS: tuple[Callable[[pa.DataType], bool], ...] = (pa.types.is_string, pa.types.is_integer)
 """Tell whether values of a type can be keys, or refer to them."""
@@ -69,6 +67,10 @@ class Join:
     def sql(self) -> str:
         """One SELECT. Rows that refer to nothing are there as well, empty lists are not."""
         return "\n".join(["SELECT", *self._columns(), f"FROM {self._from()}", *self._joined()])
+
+    def behind_from(self) -> str:
+        """The two tables joined, in a line: what stands behind FROM where somebody chooses the columns."""
+        return " ".join(" ".join(each.split("\n")).strip() for each in (self._from(), *self._joined()))
 
     @property
     def _left(self) -> str:
@@ -149,18 +151,9 @@ class Join:
         return f"({held} = {literal(value)} OR substr({held}, 1, {len(begins)}) = {literal(begins)})"
 
 
-def name(text: str) -> str:
-    """A name as people write it: quoted only where SQL needs that.
-
-    >>> name("STAGE_ID"), name("order"), name("a-b")
-    ('STAGE_ID', '"order"', '"a-b"')
-    """
-    return text if _PLAIN.fullmatch(text) and text.casefold() not in RESERVED else quoted(text)
-
-
 def full_name(table: Described) -> str:
     """The table with its layer, as SQL takes it."""
-    return f"{name(table.layer)}.{name(table.name)}"
+    return table_name(f"{table.layer}.{table.name}")
 
 
 def as_properties(links: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

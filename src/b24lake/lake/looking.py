@@ -21,14 +21,18 @@ _BUFFER = 64 * 1024
 
 
 def rows_then(path: Place, version: int, count: int) -> pa.Table:
-    """Rows of a version that can be read, with its columns and their comments: the first in the order of its files.
+    """Rows of a version that can be read, as `rows_of` an open table."""
+    return rows_of(path, reopened(path, version), count)
+
+
+def rows_of(path: Place, table: DeltaTable, count: int) -> pa.Table:
+    """Rows of the version that `table` holds, with its columns and their comments: the first in the order of its files.
 
     What its files do not tell (partitions, deletion vectors) is left to a query. Raises StreamError where one is gone.
     """
-    table = reopened(path, version)
     if not is_plain(table):
         name = f"{quoted(path.parent.name)}.{quoted(path.name)}"
-        sql = f"SELECT * FROM {name} VERSION AS OF {version} LIMIT {count}"  # noqa: S608
+        sql = f"SELECT * FROM {name} VERSION AS OF {table.version()} LIMIT {count}"  # noqa: S608
         return guarded.guarded_query(path.parent.parent, sql, limit=count, seconds=30)
     with storage_errors(path):
         schema = schema_of(table)

@@ -1,30 +1,28 @@
 """A first look into a table that is quick however large it is: some rows, and what share of each column is filled.
 
-Rows come from the beginning of the first files, read here: a query would take a process of its own, and a second.
-Only what plain Parquet files do not tell (partitions, deletion vectors, renamed columns) is left to a query.
+Rows come from the beginning of the first files (`looking`): a query would take a process of its own, and a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from b24lake.lake import guarded
 from b24lake.lake.catalog import find, opened
-from b24lake.lake.columns import conform, literal, quoted
+from b24lake.lake.columns import literal, quoted
+from b24lake.lake.comparing import is_plain
 from b24lake.lake.files import live_files, parquet, storage_errors
+from b24lake.lake.looking import rows_of
 from b24lake.lake.place import Place, at_once
 from b24lake.lake.readable import SUFFIX
 from b24lake.lake.table import key_of, schema_of
 
 MOST_FILES, MOST_OBJECTS = 500, 24
 """Files whose footers are read for a share: of this machine, and of an object store."""
-_BUFFER = 64 * 1024
-"""Bytes of a column that are read at once: a whole one may have many millions."""
 
 
 def peek(lake: Place, name: str, *, limit: int) -> pa.Table:
@@ -33,13 +31,7 @@ def peek(lake: Place, name: str, *, limit: int) -> pa.Table:
     Raises UsageError where there is no such table, StreamError where its files are gone or damaged.
     """
     path = find(lake, name)
-    table = opened(path)
-    if not _is_plain(table):
-        return guarded.preview(lake, f"{path.parent.name}.{path.name}", limit=limit)
-    with storage_errors(path):
-        schema = schema_of(table)
-        parts = [conform(pa.Table.from_batches([each]), schema) for each in _first(live_files(path, table), limit)]
-        return pa.concat_tables(parts) if parts else schema.empty_table()
+    return rows_of(path, opened(path), limit)
 
 
 def peek_readable(lake: Place, name: str, *, limit: int, seconds: float = 30.0) -> pa.Table:
@@ -68,7 +60,7 @@ def filled(path: Place, table: DeltaTable) -> dict[str, float]:
     The log tells it of some columns, the footers of the files of all but lists, structs and maps; of a table of very
     many files only the log is asked.
     """
-    if not _is_plain(table):
+    if not is_plain(table):
         return {}
     with storage_errors(path):
         actions = pa.table(table.get_add_actions(flatten=True))
@@ -82,25 +74,6 @@ def filled(path: Place, table: DeltaTable) -> dict[str, float]:
         if missing and len(files) <= (MOST_FILES if isinstance(path, Path) else MOST_OBJECTS):
             nulls |= _nulls(path, files, missing)
         return {name: 1 - count / sum(rows) for name, count in nulls.items() if count is not None}
-
-
-def _is_plain(table: DeltaTable) -> bool:
-    """Whether the files hold all columns under their names, and no rows that are gone."""
-    return table.protocol().min_reader_version == 1 and not table.metadata().partition_columns
-
-
-def _first(files: list[Place], limit: int) -> Iterator[pa.RecordBatch]:
-    for file in files:
-        with _streamed(file) as source:
-            for batch in source.iter_batches(batch_size=limit, use_threads=False):
-                yield batch.slice(0, limit)
-                limit -= batch.num_rows
-                if limit <= 0:
-                    return
-
-
-def _streamed(file: Place) -> pq.ParquetFile:
-    return pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) if isinstance(file, Path) else parquet(file)
 
 
 def _literal(value: object) -> str:

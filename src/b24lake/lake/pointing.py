@@ -100,7 +100,7 @@ _LOOKED_FOR: tuple[tuple[re.Pattern[str], Callable[[Sequence[Token], re.Match[st
         (r"Ambiguous reference to (?:un)?qualified field (\S+)", _named),
         (r"column \"([^\"]+)\" must appear", _named),
         (r"non-boolean predicate '([^']+)'", _named),
-        (r"There is no table '(.+)' (?:in|for)", _named),
+        (r"There is no table '(.+)' (?:in|that may)", _named),
         (r"^'(.+)' is not a table of the lake", _named),
         (r"There is no version \S+ of (\S+)", _named),
         (r"The log of (\S+) does not go back", _named),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,14 @@ from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
 
 from b24lake.errors import UsageError
-from b24lake.lake.catalog import find, opened
+from b24lake.lake.catalog import opened
 from b24lake.lake.columns import literal, plain, quoted
 from b24lake.lake.place import Place
-from b24lake.lake.readable import DATAFUSION, SUFFIX
+from b24lake.lake.reach import Limits, Reach
+from b24lake.lake.readable import DATAFUSION
 from b24lake.lake.statement import Source, Statement, parsed
 from b24lake.lake.versions import as_of, history
-from b24lake.lake.views import is_view, view
+from b24lake.lake.views import is_view
 
 SPILL_BYTES = 20 * 1024**3
 """What a query may write to disk because it does not fit into memory."""
@@ -85,12 +86,10 @@ def pieces(batch: pa.RecordBatch, most: int | None) -> Iterator[pa.RecordBatch]:
     yield from pieces(batch.slice(half), most)
 
 
-def stream(
-    lake: Place, sql: str, means: Means | None = None, only: Collection[str] | None = None
-) -> pa.RecordBatchReader:
+def stream(lake: Place, sql: str, means: Means | None = None, limits: Limits = ()) -> pa.RecordBatchReader:
     """The rows of one SELECT, batch by batch. Tables are called `layer.table`, or `layer.table VERSION AS OF 3`.
 
-    only   the tables that alone exist for whoever asks, and their views as far as these read no others; None = all
+    limits   of whoever asks: no other tables are there for them, and views as far as these read no others
 
     Columns keep their comments where they come from a table as they are; a name that comes twice gets a number.
 
@@ -98,10 +97,8 @@ def stream(
     it, and MemoryError where `means` do not suffice: here, or while the rows are read.
     """
     statement = parsed(sql)
-    if only is not None:
-        _check_names((each.sql_name for each in statement.sources), only)
     builder = _builder(means)
-    _register_all(builder, lake, statement, only)
+    _register_all(builder, Reach(lake, limits), statement)
     try:
         found = pa.RecordBatchReader.from_stream(builder.execute(statement.sql))
     except (DeltaError, pa.ArrowException) as error:
@@ -126,19 +123,11 @@ def _run(builder: QueryBuilder, statement: str) -> None:
     pa.RecordBatchReader.from_stream(builder.execute(statement)).read_all()
 
 
-def _check_names(names: Iterable[str], only: Collection[str]) -> None:
-    """Raises UsageError for a table that does not exist for whoever asks, whether there is one or not."""
-    known = {*only, *(name + SUFFIX for name in only)}
-    unknown = next((name for name in names if name not in known), None)
-    if unknown is not None:
-        raise UsageError(f"There is no table {unknown!r} for you", why="you may read some tables of this lake only")
-
-
-def _register_all(
-    builder: QueryBuilder, lake: Place, statement: Statement, only: Collection[str] | None = None
-) -> None:
+def _register_all(builder: QueryBuilder, reach: Reach, statement: Statement) -> None:
     """Make the tables and views of a statement known, and the tables that the views read."""
-    names = {each for each in statement.sources if is_view(lake, each.sql_name)}
+    names = {each for each in statement.sources if is_view(reach.lake, each.sql_name)}
+    tables = {source: reach.table(source.sql_name) for source in sorted(statement.sources - names)}
+    views = [reach.view(each.sql_name, statement.columns) for each in sorted(names)]
     for source in names:
         if source.at:
             raise UsageError(
@@ -146,11 +135,7 @@ def _register_all(
                 why="it shows its table with the labels as they are now",
                 fix="ask for AS OF of the table itself",
             )
-    tables = {source: find(lake, source.sql_name) for source in statement.sources - names}
-    views = [view(lake, each.sql_name, statement.columns) for each in sorted(names)]
     tables |= {Source(*table): path for each in views for table, path in each.tables.items()}
-    if only is not None:
-        _check_names((each.sql_name for each in tables), only)
     for number, (source, path) in enumerate(sorted(tables.items(), key=lambda each: each[0])):
         _register(builder, f"table_{number}", _opened(path, source), source)
     for each in views:

@@ -73,7 +73,7 @@ def _answer(request: Request) -> None:
 
     # The engine counts what sorts, groups and joins hold; batches on their way between them come to as much again.
     means = Means(request.memory_bytes // 3, Path(request.spill), frugal=request.frugal)
-    reader = stream(place(request.lake), request.sql, means, request.only)
+    reader = stream(place(request.lake), request.sql, means, tuple(map(tuple, request.limits)))
     with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as writer:
         for batch in first(reader, request.limit):
             for piece in pieces(batch, request.piece):

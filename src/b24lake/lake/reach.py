@@ -1,4 +1,4 @@
-"""Which tables of a lake somebody may read: those that fit their globs. SQL is judged by the tables it reads.
+"""Which tables of a lake somebody may read: those that fit their globs. SQL finds its tables and views here alone.
 
 A readable view shows labels of other tables, so whoever reads one must be allowed to read these as well.
 """
@@ -15,18 +15,18 @@ from b24lake.errors import NotFoundError, UsageError
 from b24lake.lake.catalog import find, table_folders
 from b24lake.lake.place import Place
 from b24lake.lake.readable import SUFFIX
-from b24lake.lake.views import is_view, view
+from b24lake.lake.views import View, view
+
+Limits = tuple[tuple[str, ...], ...]
+"""Lists of globs over `layer.table`: a table has to fit one of each list; () = all tables may be read."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What may be read of a lake.
-
-    limits   lists of globs over `layer.table`: a table has to fit one of each list; () = all tables may be read
-    """
+    """What may be read of a lake."""
 
     lake: Place
-    limits: tuple[tuple[str, ...], ...] = ()
+    limits: Limits = ()
 
     def allows(self, name: str) -> bool:
         """Whether the table `layer.table` may be read."""
@@ -53,41 +53,42 @@ class Reach:
             raise UsageError(
                 f"{name!r} is a table of several layers", why=", ".join(fitting), fix="name the layer, too"
             )
-        near = get_close_matches(name, known, n=3, cutoff=0.5)
-        raise NotFoundError(
+        raise self._unknown(name)
+
+    def table(self, name: str) -> Place:
+        """The folder of a table that SQL names. Raises as `found` where it may not be read, and as `catalog.find`."""
+        self._refuse(name)
+        path = find(self.lake, name)
+        if not self.allows(sql_name(path)):  # a folder's name may hold a dot
+            raise self._unknown(name)
+        return path
+
+    def view(self, name: str, wanted: frozenset[str] | None = None) -> View:
+        """A readable view that SQL names, with what it needs for the columns that are wanted.
+
+        Raises as `table` and `views.view`, and UsageError where it shows rows of a table that may not be read.
+        """
+        self._refuse(name.removesuffix(SUFFIX), name)
+        found = view(self.lake, name, wanted)
+        hidden = next((each for each in map(sql_name, found.tables.values()) if not self.allows(each)), None)
+        if hidden is not None:
+            raise UsageError(
+                f"{name} may not be read here",
+                why=f"it shows rows of {hidden}, which this access does not reach",
+                fix="name the columns that you need: labels of others are then not looked up; or read the table itself",
+            )
+        return found
+
+    def _refuse(self, table: str, name: str = "") -> None:
+        """Raises NotFoundError for what may not be read, whether there is such a table or not."""
+        if not self.allows(table):
+            raise self._unknown(name or table)
+
+    def _unknown(self, name: str) -> NotFoundError:
+        near = get_close_matches(name, self.names(), n=3, cutoff=0.5)
+        return NotFoundError(
             f"There is no table {name!r} that may be read here",
             fix=f"did you mean {' or '.join(near)}" if near else "list the tables first",
-        )
-
-    def check(self, sql: str) -> None:
-        """Raises UsageError where a statement is not one that only reads, or reads a table that it may not.
-
-        Judged is what was parsed, not the text: subqueries, CTEs, quoted names and views make no difference.
-        """
-        from b24lake.lake.statement import parsed  # its parser takes a while to load
-
-        statement = parsed(sql)
-        if not self.limits:
-            return
-        for source in sorted(statement.sources):
-            wanted = source.sql_name
-            if is_view(self.lake, wanted):
-                self._refuse(wanted.removesuffix(SUFFIX), wanted)
-                for layer, name in view(self.lake, wanted, statement.columns).tables:
-                    self._refuse(f"{layer}.{name}", wanted)
-            else:
-                self._refuse(wanted, wanted)
-                self._refuse(sql_name(find(self.lake, wanted)), wanted)  # a folder's name may hold a dot
-
-    def _refuse(self, table: str, wanted: str) -> None:
-        if self.allows(table):
-            return
-        if table == wanted:
-            self.found(wanted)
-        raise UsageError(
-            f"{wanted} may not be read here",
-            why=f"it shows rows of {table}, which this access does not reach",
-            fix="name the columns that you need: labels of others are then not looked up; or read the table itself",
         )
 
 

@@ -1,38 +1,27 @@
 """The data model of somebody's own tables: which refer to which, by which columns, with the SQL that joins them.
 
 It is made of what the tables' properties say and of what is known of the streams; tables of different portals are never
-joined. Pure, but for `read`.
+joined. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import groupby
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from b24lake.errors import B24LakeError
 from b24lake.lake import readable
-from b24lake.lake.catalog import opened, table_folders
 from b24lake.lake.columns import base_name, comment, type_name
-from b24lake.lake.files import storage_errors
-from b24lake.lake.joins import PLAIN_KEYS, Join, Side, links_of
-from b24lake.lake.log import LOG
-from b24lake.lake.place import Place, at_once
+from b24lake.lake.index import Indexed
+from b24lake.lake.joins import PLAIN_KEYS, Join, Side
 from b24lake.lake.readable import Described, Reference
-from b24lake.lake.table import key_of, owner_of, schema_of
 from b24lake.streams import smart
 from b24lake.streams.about import SPA, SPA_FIELDS
 from b24lake.streams.definitions import SMART, STREAMS
 from b24lake.streams.relations import DESCRIBES, NAMES, PLACES, RELATIONS
-
-_SETTLED = 2.0
-"""Seconds after which the time of a folder tells two changes apart, whatever the file system."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,60 +170,26 @@ class Model:
         return tuple(each for each in self.edges if (each.of.name, each.to.name) == (of, to))
 
 
-def read(lake: Place, now: float | None = None) -> tuple[Node, ...]:
-    """The tables of a lake that hold rows of portals, as they are now; those that cannot be read are left out.
-
-    now   seconds since 1970: tables that have not changed since they were last read are not opened again
-    """
-    folders = table_folders(lake)
-    stamps = [None] * len(folders) if now is None else at_once(lake, lambda path: _stamp(path, now), folders)
-    found = at_once(
-        lake, lambda each: _remembered(*each) if each[1] else _node(each[0]), zip(folders, stamps, strict=True)
-    )
-    return tuple(each for each in found if each is not None)
+@lru_cache(maxsize=4)
+def of_tables(tables: tuple[Indexed, ...]) -> Model:
+    """The data model of tables as the index knows them; those that hold no rows of a portal are no part of it."""
+    return model(filter(None, map(_node, tables)))
 
 
-def _stamp(path: Place, now: float) -> Any:
-    """What is different after every commit; None where that cannot be told yet, or nothing is there."""
-    log = path / LOG
-    try:
-        if isinstance(log, Path):
-            told = log.stat()
-            return (told.st_ino, told.st_mtime_ns) if now - told.st_mtime > _SETTLED else None
-        return tuple(each.name for each in log.iterdir()) or None
-    except OSError:
+def _node(table: Indexed) -> Node | None:
+    info = table.info
+    if table.described is None or not info.stream:
         return None
-
-
-@lru_cache(maxsize=4096)
-def _remembered(path: Place, stamp: Any) -> Node | None:  # noqa: ARG001  it is a part of what is remembered
-    return _node(path)
-
-
-def _node(path: Place) -> Node | None:
-    with suppress(B24LakeError), storage_errors(path):
-        table = opened(path)
-        owner = owner_of(table)
-        if owner is None:
-            return None
-        properties, known = table.metadata().configuration, table.metadata().description
-        described = readable.described(path.parent.name, path.name, schema_of(table), properties)
-        key = key_of(table) or ""
-        return Node(described, owner.stream, owner.portal, owner.source, key, known or "", links_of(properties))
-    return None
+    return Node(table.described, info.stream, info.portal, info.source, table.key, info.description, table.links)
 
 
 def model(nodes: Iterable[Node]) -> Model:
     """How these tables refer to each other."""
-    return _model(tuple(sorted(nodes, key=lambda each: each.name)))
-
-
-@lru_cache(maxsize=4)
-def _model(nodes: tuple[Node, ...]) -> Model:
     places: dict[tuple[str, str], list[Node]] = {}
-    for each in nodes:
+    ordered = tuple(sorted(nodes, key=lambda each: each.name))
+    for each in ordered:
         places.setdefault((each.portal, each.stream), []).append(each)
-    return Model(nodes, tuple(edge for each in nodes for edge in _edges(each, places)))
+    return Model(ordered, tuple(edge for each in ordered for edge in _edges(each, places)))
 
 
 _Places = Mapping[tuple[str, str], list[Node]]

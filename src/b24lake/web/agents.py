@@ -17,10 +17,9 @@ from starlette.types import Receive, Scope, Send
 
 from b24lake.agents.reader import Reader
 from b24lake.agents.service import Service
-from b24lake.control import tokens
+from b24lake.control import reaching, tokens
 from b24lake.control.tokens import Bearer
 from b24lake.errors import B24LakeError
-from b24lake.lake.reach import Reach, exactly
 from b24lake.web.failing import failure, status_of
 from b24lake.web.site import Site
 from b24lake.web.targets import refuse_private
@@ -73,9 +72,8 @@ def _reader(site: Site, bearer: Bearer | None) -> Reader:
     only = bearer.sources if bearer else None
     may_ask = partial(refuse_private, private=site.private, own=site.own)
     service = Service(site.database, site.keyring, site.here, site.clock, only, may_ask)
-    limits = [bearer.tables] if bearer and bearer.tables is not None else []
-    limits += [exactly(service.tables_of(only))] if only is not None else []
-    return Reader(Reach(site.here.lake, tuple(limits)), lambda: service)
+    reach = reaching.reach(site.database, site.here, only, bearer.tables if bearer else None)
+    return Reader(site.index, reach, lambda: service)
 
 
 class Agents:

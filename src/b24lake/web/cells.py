@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -25,26 +26,35 @@ class Cell(NamedTuple):
     number: bool = False
 
 
+@dataclass
+class Cells:
+    """The cells of one page: all that is shown of them as a whole stays within `left` signs. Times are in this zone."""
+
+    zone: tzinfo
+    left: int = field(default_factory=lambda: BUDGET)
+
+    def cell(self, value: Any) -> Cell:
+        """The next value."""
+        made = cell(value, self.zone, most=min(WHOLE, self.left))
+        self.left = max(0, self.left - len(made.whole))
+        return made
+
+
 def lines(rows: pa.Table, zone: tzinfo) -> list[list[Cell]]:
     """The rows as cells; times are in this zone."""
-    left = BUDGET
-    columns = []
-    for column in rows.columns:
-        nested = pa.types.is_nested(column.type)
-        cells = [cell(value, zone, nested=nested, most=min(WHOLE, left)) for value in _values(column)]
-        left = max(0, left - sum(len(each.whole) for each in cells))
-        columns.append(cells)
+    made = Cells(zone)
+    columns = [[made.cell(value) for value in _values(column)] for column in rows.columns]
     return [list(line) for line in zip(*columns, strict=True)]
 
 
-def cell(value: Any, zone: tzinfo, *, nested: bool = False, most: int = WHOLE) -> Cell:
+def cell(value: Any, zone: tzinfo, *, most: int = WHOLE) -> Cell:
     """One value.
 
     most   signs of it as a whole
     """
     if value is None:
         return Cell(None)
-    if nested:
+    if isinstance(value, list | dict):
         text = orjson.dumps(value, default=plain_value, option=_OPTIONS).decode()
         pretty = orjson.dumps(value, default=plain_value, option=_OPTIONS | orjson.OPT_INDENT_2).decode()
         return Cell(_cut(text, LONGEST), _cut(pretty, most))

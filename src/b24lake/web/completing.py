@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
-from b24lake.lake import catalog, layers, views
-from b24lake.lake.place import Place
+from b24lake.lake import layers, views
+from b24lake.lake.catalog import find
+from b24lake.lake.index import WHOLE
 from b24lake.web.site import Site
 
-KEPT_SECONDS = 30
-"""How long the names of tables are taken as they were."""
 _FUNCTIONS = """
     abs approx_distinct array_agg array_has array_length array_sort array_to_string avg btrim cardinality cbrt ceil
     char_length coalesce concat concat_ws contains corr count covar_pop covar_samp cume_dist current_date current_time
@@ -26,33 +23,12 @@ _FUNCTIONS = """
 """Of the engine, those that people use."""
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """Names as they were at a time, in seconds."""
-
-    at: float
-    names: dict[str, Any]
-
-
-_kept: dict[str, _Kept] = {}
-_one = Lock()
-
-
 def names(site: Site) -> dict[str, Any]:
     """Layers, tables with their views, and functions; tables as [layer, name, description or stream, kind]."""
-    lake, now = site.here.lake, site.clock().timestamp()
-    with _one:
-        kept = _kept.get(str(lake))
-        if kept is None or not 0 <= now - kept.at < KEPT_SECONDS:
-            kept = _kept[str(lake)] = _Kept(now, _names(lake))
-        return kept.names
-
-
-def _names(lake: Place) -> dict[str, Any]:
-    tables = catalog.tables(lake)
+    tables = [one.info for one in site.index.look(patience=WHOLE).tables]
     known = sorted([*tables, *views.listed(tables)], key=lambda one: (one.layer, one.name))
     return {
-        "layers": [layer.name for layer in layers.layers(lake)],
+        "layers": [layer.name for layer in layers.layers(site.here.lake)],
         "tables": [[one.layer, one.name, one.description or one.stream, one.kind] for one in known if not one.error],
         "functions": _FUNCTIONS.split(),
     }
@@ -63,4 +39,6 @@ def columns(site: Site, table: str) -> list[list[str]]:
     lake = site.here.lake
     if views.is_view(lake, table):
         return [[one.name, one.type, one.comment] for one in views.view(lake, table).columns]
-    return [[one.name, one.type, one.comment] for one in catalog.describe(lake, table).columns]
+    path = find(lake, table)
+    known = site.index.table(path.parent.name, path.name)
+    return [[one.name, one.type, one.comment] for one in known.columns]

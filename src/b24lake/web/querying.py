@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from b24lake.errors import B24LakeError, UsageError
 from b24lake.lake import guarded
 from b24lake.lake.guarded import Beginning
+from b24lake.lake.reach import Limits
 from b24lake.web.site import Site
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ _Result = TypeVar("_Result")
 
 
 def beginning(
-    site: Site, sql: str, *, limit: int, seconds: float, only: Collection[str] | None = None, stop: Event | None = None
+    site: Site, sql: str, *, limit: int, seconds: float, limits: Limits = (), stop: Event | None = None
 ) -> Beginning:
     """The first rows of an answer.
 
-    only   as of `lake.query.stream`
+    limits   as of `lake.query.stream`
 
     Raises as `guarded.guarded_stream`, and UsageError where too many others are at work.
     """
@@ -54,7 +55,7 @@ def beginning(
             most_bytes=MOST_BYTES,
             seconds=seconds,
             memory_bytes=memory(),
-            only=only,
+            limits=limits,
             stop=ended,
         )
 

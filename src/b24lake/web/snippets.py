@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from typing import NamedTuple
 
 from b24lake.lake.catalog import TableInfo
-from b24lake.lake.columns import literal, quoted
+from b24lake.lake.columns import literal
+from b24lake.lake.naming import name, table_name
 from b24lake.lake.place import ObjectPath, Place
 from b24lake.lake.readable import SUFFIX
-from b24lake.lake.table import RESERVED
 
 SHOWN = 4  # columns that a SELECT names
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Snippet(NamedTuple):
@@ -25,18 +23,9 @@ class Snippet(NamedTuple):
     code: str
 
 
-def name(text: str) -> str:
-    """A name as SQL wants it: in quotes where it has to be.
-
-    >>> name("ID"), name("order"), name("a b")
-    ('ID', '"order"', '"a b"')
-    """
-    return text if _PLAIN.fullmatch(text) and text.casefold() not in RESERVED else quoted(text)
-
-
 def select(info: TableInfo, columns: list[str], *, readable: bool = False) -> str:
     """The first rows, by the name that SQL here has for the table."""
-    table = f"{name(info.layer)}.{name(info.name + (SUFFIX if readable else ''))}"
+    table = table_name(f"{info.sql_name}{SUFFIX}" if readable else info.sql_name)
     named = "*" if readable or not columns else ", ".join(map(name, columns[:SHOWN]))
     return f"SELECT {named}\nFROM {table}\nLIMIT 100"
 

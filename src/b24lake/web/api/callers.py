@@ -10,10 +10,11 @@ from fastapi import HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from sqlalchemy.orm import Session
 
-from b24lake.control import tokens
+from b24lake.control import reaching, tokens
 from b24lake.control.audit import Actor
 from b24lake.control.models import Run, Source, Trigger
 from b24lake.errors import NotFoundError
+from b24lake.lake.reach import Reach
 from b24lake.web.site import Site
 
 _BEARER = HTTPBearer(
@@ -30,6 +31,7 @@ class Caller:
     """Who calls.
 
     limited   ids of the sources that alone exist for this caller; None = all
+    tables    globs over `layer.table` of those that alone exist; None = all
     """
 
     site: Site
@@ -37,11 +39,17 @@ class Caller:
     now: datetime
     scopes: frozenset[str]
     limited: frozenset[str] | None = None
+    tables: tuple[str, ...] | None = None
 
     @property
     def actor(self) -> Actor:
         """As whom a change goes into the audit trail."""
         return Actor(self.who, self.now)
+
+    @property
+    def reach(self) -> Reach:
+        """The tables that exist for this caller."""
+        return reaching.reach(self.site.database, self.site.here, self.limited, self.tables)
 
     def require(self, scope: str) -> None:
         """Raises HTTPException (403) where the caller lacks a scope."""
@@ -90,7 +98,7 @@ def caller(
         bearer = tokens.bearer(site.database, shown.credentials, now)
         if bearer is None:
             raise _unknown("This token is unknown, revoked or expired")
-        found = Caller(site, bearer.who, now, bearer.scopes, bearer.sources)
+        found = Caller(site, bearer.who, now, bearer.scopes, bearer.sources, bearer.tables)
     elif "authorization" in request.headers or not request.state.role:
         raise _unknown("A token is needed: Authorization: Bearer b24l_…")
     else:

@@ -7,16 +7,16 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from b24lake.control import claims, queries
-from b24lake.control.models import Source
+from b24lake.control import queries
 from b24lake.errors import NotFoundError, SqlError, UsageError
-from b24lake.lake import catalog, views
-from b24lake.lake.catalog import ColumnInfo, TableInfo
+from b24lake.lake import views
+from b24lake.lake.catalog import ColumnInfo, TableInfo, find
 from b24lake.lake.guarded import Beginning
+from b24lake.lake.index import WHOLE
 from b24lake.lake.readable import SUFFIX
 from b24lake.web import querying
 from b24lake.web.api import catalog_shapes as shapes
-from b24lake.web.api.callers import Caller, Reader
+from b24lake.web.api.callers import Reader
 from b24lake.web.api.strict import StrictRoute
 
 router = APIRouter(tags=["tables"], route_class=StrictRoute)
@@ -24,25 +24,25 @@ router = APIRouter(tags=["tables"], route_class=StrictRoute)
 
 @router.get("/tables", response_model=shapes.Tables)
 def list_tables(caller: Reader) -> Any:
-    """The tables of the lake and their readable views; for a token that is limited to sources, those of these."""
-    found = catalog.tables(caller.site.here.lake)
-    only = own_tables(caller)
-    known = sorted([*found, *views.listed(found)], key=lambda one: one.sql_name)
-    return {"tables": [_line(one) for one in known if only is None or _base(one.sql_name) in only]}
+    """The tables of the lake and their readable views; for a token with limits, those that it may read."""
+    reach, found = caller.reach, [one.info for one in caller.site.index.look(patience=WHOLE).tables]
+    known = [one for one in found if reach.allows(one.sql_name)]
+    known += [one for one in views.listed(found) if reach.allows(one.sql_name.removesuffix(SUFFIX))]
+    return {"tables": [_line(one) for one in sorted(known, key=lambda one: one.sql_name)]}
 
 
 @router.get("/tables/{layer}/{table}", response_model=shapes.Table)
 def show_table(caller: Reader, layer: str, table: str) -> Any:
     """A table, or the readable view of one, with its columns."""
-    lake, name, only = caller.site.here.lake, f"{layer}.{table}", own_tables(caller)
-    if only is not None and _base(name) not in only:
-        raise NotFoundError(f"There is no table {name!r}", fix="GET /api/v1/tables lists the tables")
+    lake = caller.site.here.lake
     try:
+        name = caller.reach.found(f"{layer}.{table}")
         view = views.view(lake, name) if views.is_view(lake, name) else None
-        details = catalog.describe(lake, _base(name) if view else name)
+        path = find(lake, name.removesuffix(SUFFIX) if view else name)
+        known = caller.site.index.table(path.parent.name, path.name)
     except UsageError as error:
         raise NotFoundError(error.what, why=error.why, fix="GET /api/v1/tables lists the tables") from None
-    info = details.info
+    info = known.info
     return {
         "name": view.name if view else info.sql_name,
         "kind": "view" if view else "table",
@@ -50,7 +50,7 @@ def show_table(caller: Reader, layer: str, table: str) -> Any:
         "rows": info.rows,
         "version": info.version,
         "committed_at": info.committed_at,
-        "columns": [_column(one) for one in (view.columns if view else details.columns)],
+        "columns": [_column(one) for one in (view.columns if view else known.columns)],
     }
 
 
@@ -60,30 +60,14 @@ async def run_query(caller: Reader, body: shapes.Query, request: Request) -> Res
     sql = queries.checked(body.sql)
 
     def work(stop: Any) -> Beginning:
-        only = own_tables(caller)
-        return querying.beginning(caller.site, sql, limit=body.limit, seconds=body.seconds, only=only, stop=stop)
+        limits = caller.reach.limits
+        return querying.beginning(caller.site, sql, limit=body.limit, seconds=body.seconds, limits=limits, stop=stop)
 
     try:
         found = await querying.until_gone(request, work)
     except SqlError as error:
         raise _with_place(sql, error) from None
     return Response(_document(found), media_type="application/json")
-
-
-def own_tables(caller: Caller) -> frozenset[str] | None:
-    """The tables that exist for a caller, as `layer.table`; None = all."""
-    if caller.limited is None:
-        return None
-    lake, here = caller.site.here.lake, caller.site.here
-    with caller.site.database.reading() as session:
-        sources = [session.get(Source, one) for one in caller.limited]
-        paths = [path for one in sources if one is not None for path in claims.tables_of(one, here).values()]
-    return frozenset(f"{path.parent.name}.{path.name}" for path in paths if path.parent.parent == lake)
-
-
-def _base(name: str) -> str:
-    """The table of a view; a table is its own."""
-    return name.removesuffix(SUFFIX)
 
 
 def _line(one: TableInfo) -> dict[str, Any]:

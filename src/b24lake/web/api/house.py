@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from b24lake.control import audit, summaries
+from b24lake.control import audit, cataloging, summaries
 from b24lake.control.configuration import current
-from b24lake.control.database import take_turns
 from b24lake.control.exporting import export
 from b24lake.lake import layers
 from b24lake.web.api import house_shapes as shapes
@@ -30,10 +29,9 @@ def list_layers(caller: Reader) -> Any:
 def add_layer(caller: Writer, body: shapes.NewLayer) -> Any:
     """Add a layer."""
     caller.unlimited()
-    with caller.site.database.writing() as session:
-        take_turns(session)
-        made = layers.add(caller.site.here.lake, body.name, body.description)
-        caller.actor.did(session, "created", f"layer {made.name}")
+    site = caller.site
+    made = cataloging.add_layer(site.database, site.here, caller.actor, body.name, body.description)
+    site.index.changed()
     return _layer(made)
 
 
@@ -41,10 +39,9 @@ def add_layer(caller: Writer, body: shapes.NewLayer) -> Any:
 def change_layer(caller: Writer, layer: str, body: shapes.LayerChange) -> Any:
     """Say what a layer is for."""
     caller.unlimited()
-    with caller.site.database.writing() as session:
-        take_turns(session)
-        made = layers.describe(caller.site.here.lake, layer, body.description)
-        caller.actor.did(session, "changed", f"layer {made.name}", {"description": body.description})
+    site = caller.site
+    made = cataloging.describe_layer(site.database, site.here, caller.actor, layer, body.description)
+    site.index.changed()
     return _layer(made)
 
 
@@ -52,10 +49,9 @@ def change_layer(caller: Writer, layer: str, body: shapes.LayerChange) -> Any:
 def delete_layer(caller: Writer, layer: str) -> Any:
     """Delete an empty layer."""
     caller.unlimited()
-    with caller.site.database.writing() as session:
-        take_turns(session)
-        layers.delete(caller.site.here.lake, layer)
-        caller.actor.did(session, "deleted", f"layer {layer}")
+    site = caller.site
+    cataloging.delete_layer(site.database, site.here, caller.actor, layer)
+    site.index.changed()
     return {"deleted": layer}
 
 

@@ -101,6 +101,7 @@ def delete_source(caller: Writer, source: str, tables: Annotated[Literal["keep",
             session, site.here, caller.actor, sources.found(session, source, lock=True), tables=tables
         )
     claims.remove(gone, site.here.home)
+    site.index.changed()
     return {"deleted": source, "tables": tables, "removed": [claims.shown(path) for path in gone]}
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from b24lake.control import cataloging
 from b24lake.errors import B24LakeError, NotFoundError, UsageError
 from b24lake.lake import layers
+from b24lake.lake.index import WHOLE
 from b24lake.web.asking import Asked, Asking, Sent, may, seen_after
 from b24lake.web.pages.one_table import address
 
@@ -44,6 +45,7 @@ def add(asked: Asked, form: Sent) -> Response:
         cataloging.add_layer(site.database, site.here, asked.actor, name, description)
     except UsageError as error:
         return _listed(asked, error, name, description)
+    site.index.changed()
     return seen_after(asked, "/catalog/layers", asked.say("The layer {name} is there now.").format(name=name))
 
 
@@ -55,6 +57,7 @@ def describe(asked: Asked, form: Sent) -> Response:
         cataloging.describe_layer(site.database, site.here, asked.actor, name, form.text("description"))
     except UsageError as error:
         return _listed(asked, error)
+    site.index.changed()
     return seen_after(asked, "/catalog/layers", asked.say("The description of {name} is saved.").format(name=name))
 
 
@@ -66,6 +69,7 @@ def delete(asked: Asked, form: Sent) -> Response:
         cataloging.delete_layer(site.database, site.here, asked.actor, name)
     except UsageError as error:
         return _listed(asked, error)
+    site.index.changed()
     return seen_after(asked, "/catalog/layers", asked.say("The layer {name} is deleted.").format(name=name))
 
 
@@ -100,7 +104,7 @@ def _folder(asked: Asking, layer: str, name: str, error: B24LakeError | None = N
 def rename(asked: Asked, form: Sent) -> Response:
     """Another name for a folder; the name of one that is there puts the tables of both together."""
     site, layer, name, new = asked.site, form.text("layer"), form.text("name"), form.text("new")
-    look = site.index.look(patience=60)
+    look = site.index.look(patience=WHOLE)
     try:
         tables = [one.info for one in look.tables]
         cataloging.rename_folder(site.database, site.here, asked.actor, tables, layer, name, new)

@@ -10,11 +10,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Response
 
 from b24lake.errors import UsageError
+from b24lake.lake.index import WHOLE
 from b24lake.sync import data_model
 from b24lake.sync.data_model import Edge, Model, Node
 from b24lake.web.asking import Asked, Asking
 
-router = APIRouter(prefix="/catalog/model", include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 ADDRESS = "/catalog/model"
 Name = Annotated[str, Query(max_length=300)]
 
@@ -38,7 +39,7 @@ class Line:
         return tuple(dict.fromkeys(each.column for each in self.edges if each.join))
 
 
-@router.get("")
+@router.get(ADDRESS)
 def diagram(
     asked: Asked,
     portal: Name = "",
@@ -68,15 +69,21 @@ def diagram(
     )
 
 
-@router.get("/part")
+@router.get(f"{ADDRESS}/part")
 def part(asked: Asked, table: Name = "", of: Annotated[Name, Query(alias="from")] = "", to: Name = "") -> Response:
     """What stands beside the diagram when a table or a line of it is chosen."""
     whole = _whole(asked)
     return asked.page("catalog/model_part.html", **_chosen(asked, whole, table, of, to))
 
 
+@router.get("/catalog/{layer}/{name}/relations")
+def relations(layer: str, name: str, asked: Asked) -> Response:
+    """What a table refers to and what refers to it, as a part of its page; nothing where it is not in the model."""
+    return asked.page("catalog/relations.html", **_around(_whole(asked), f"{layer}.{name}"))
+
+
 def _whole(asked: Asking) -> Model:
-    return data_model.model(data_model.read(asked.site.here.lake, asked.viewer.now.timestamp()))
+    return data_model.of_tables(asked.site.index.look(patience=WHOLE).tables)
 
 
 def _chosen(asked: Asking, whole: Model, table: str, of: str, to: str) -> dict[str, Any]:
@@ -89,10 +96,14 @@ def _chosen(asked: Asking, whole: Model, table: str, of: str, to: str) -> dict[s
             why=asked.say("its rows are not those of a Bitrix24 portal, or it is gone"),
             fix=asked.say("choose a table of the diagram"),
         )
-    refers = [_line(each) for each in data_model.pairs(whole.from_table(table)).values()] if node else []
-    referred = [_line(each) for each in data_model.pairs(whole.to_table(table)).values()] if node else []
     line = whole.between(of, to) if all(ends) else ()
-    return {"node": node, "refers": refers, "referred": referred, "line": _line(line) if line else None}
+    return {"node": node, **_around(whole, table), "line": _line(line) if line else None}
+
+
+def _around(whole: Model, table: str) -> dict[str, Any]:
+    """The lines from a table and those to it."""
+    ways = {"refers": whole.from_table(table), "referred": whole.to_table(table)}
+    return {way: [_line(each) for each in data_model.pairs(edges).values()] for way, edges in ways.items()}
 
 
 def _lines(model: Model, nodes: Collection[Node]) -> Iterator[Line]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from threading import Event
@@ -15,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from b24lake.control import queries
 from b24lake.control.models import SavedQuery
 from b24lake.errors import B24LakeError, SqlError, UsageError
-from b24lake.lake.columns import quoted
 from b24lake.lake.guarded import TIME_IS_UP, Beginning
+from b24lake.lake.naming import table_name
 from b24lake.web import completing, querying
 from b24lake.web.asking import Asked, Asking, Form, Sent, may, seen_after
 from b24lake.web.failing import status_of
@@ -25,7 +24,6 @@ router = APIRouter(prefix="/query", include_in_schema=False)
 WITHOUT_SCRIPT = 100  # rows that a page has on which no script shows them
 PREFILLED = 100  # rows that the SQL for a table asks for
 ERROR_KEPT = 1_000  # signs
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBERS = ("byte", "short", "integer", "long", "float", "double", "decimal", "uint", "halffloat")
 
 
@@ -44,7 +42,7 @@ def explorer(asked: Asked, sql: str = "", table: str = "", saved: str = "", past
         elif past:
             values = {"sql": queries.past_one(session, asked.actor.who, past).sql}
     if table and not values["sql"]:
-        values["sql"] = f"SELECT *\nFROM {_sql_name(table)}\nLIMIT {PREFILLED}"
+        values["sql"] = f"SELECT *\nFROM {table_name(table)}\nLIMIT {PREFILLED}"
     return _page(asked, **values)
 
 
@@ -100,11 +98,6 @@ def _chosen(asked: Asking, saved: str) -> SavedQuery | None:
             return queries.found(session, saved) if saved else None
     except UsageError:
         return None
-
-
-def _sql_name(table: str) -> str:
-    """`layer.table` as SQL has it."""
-    return ".".join(part if _PLAIN.fullmatch(part) else quoted(part) for part in table.split(".", 1))
 
 
 # --- running ----------------------------------------------------------------------------------------------------------

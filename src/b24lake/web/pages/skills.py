@@ -20,7 +20,7 @@ def skills_file(request: Request, form: str = "markdown", tables: str = "1", dow
     site: Site = request.app.state.site
     try:
         reader = reader_of(site, request, sessions=True)
-        found = None if tables == "0" else inventory.told(reader.reach)
+        found = None if tables == "0" else inventory.told(reader.index, reader.reach)
     except B24LakeError as error:
         return refused(error)
     kind = form if form in FORMS else "markdown"

@@ -200,6 +200,7 @@ def save(source_id: str, asked: Asked, form: Sent) -> Response:
             theirs=theirs,
             moving=form.on("move_tables"),
         )
+    asked.site.index.changed()  # tables may have been moved
     done = asked.say("The settings are saved.") if ours else asked.say("Nothing was changed.")
     return seen_after(asked, f"/sources/{source_id}/settings", done, *map(asked.told, said))
 

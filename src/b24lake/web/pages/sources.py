@@ -256,6 +256,7 @@ def delete(source_id: str, asked: Asked, form: Sent) -> Response:
     except UsageError as error:
         return _ask_delete(asked, source_id, error, tables)
     claims.remove(gone, asked.site.here.home)
+    asked.site.index.changed()
     return seen_after(asked, "/sources", asked.say("{name} is deleted.").format(name=source.name))
 
 

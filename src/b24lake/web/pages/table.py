@@ -15,7 +15,7 @@ from b24lake.lake.index import Indexed
 from b24lake.lake.peeking import filled, peek, peek_readable
 from b24lake.lake.place import Place
 from b24lake.web.asking import Asked, Asking
-from b24lake.web.cells import Cell, cell, lines
+from b24lake.web.cells import Cell, Cells, lines
 from b24lake.web.pages.one_table import frame
 
 router = APIRouter(prefix="/catalog", include_in_schema=False)
@@ -74,9 +74,8 @@ def _sample(asked: Asking, table: Indexed) -> Sample:
 def _examples(asked: Asking, looked: Sample | None) -> dict[str, Cell]:
     if looked is None:
         return {}
-    nested = (list, dict)
-    zone = asked.viewer.zone
-    return {name: cell(value, zone, nested=isinstance(value, nested)) for name, value in looked.examples.items()}
+    made = Cells(asked.viewer.zone)
+    return {name: made.cell(value) for name, value in looked.examples.items()}
 
 
 @router.get("/{layer}/{name}/rows")

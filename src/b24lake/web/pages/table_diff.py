@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,10 +17,11 @@ from b24lake.lake.comparing_apart import UnwantedError, compared_apart
 from b24lake.lake.place import Place
 from b24lake.lake.versions import VersionInfo, as_of
 from b24lake.web.asking import Asked, Asking
+from b24lake.web.cells import Cell, Cells
 from b24lake.web.failing import status_of
 from b24lake.web.jobs import DONE, FAILED, Job
 from b24lake.web.pages.one_table import frame
-from b24lake.web.pages.table_then import Table, cell, shown, table_of
+from b24lake.web.pages.table_then import Table, shown, table_of
 
 router = APIRouter(prefix="/catalog/{layer}/{name}", include_in_schema=False)
 LISTED = 500  # rows of each kind that are held ready
@@ -55,8 +56,8 @@ class Row:
     cells   of a changed row: column, before, after; of others: column, value
     """
 
-    key: str | None
-    cells: tuple[tuple[str | None, ...], ...]
+    key: Cell
+    cells: tuple[tuple[str, Cell, Cell] | tuple[str, Cell], ...]
 
 
 def compared(asked: Asking, table: Table, before: int, after: int) -> Job:
@@ -140,12 +141,13 @@ def _result(asked: Asking, found: Comparison) -> dict[str, Any]:
     page = given.get("page", "")
     number = min(int(page), pages) if page.isascii() and page.isdigit() and 0 < len(page) < 6 else 1
     here = some[(max(number, 1) - 1) * ON_A_PAGE :][:ON_A_PAGE]
+    made = Cells(asked.viewer.zone)
     columns = sorted(found.columns.items(), key=lambda each: (-each[1], each[0]))
     return {
         "found": found,
         "counts": counts,
         "kind": kind,
-        "rows": [_row(row, asked) for row in here],
+        "rows": [_row(row, made) for row in here],
         "names": _names(here, found.key),
         "held": len(some),
         "number": max(number, 1),
@@ -159,8 +161,8 @@ def _names(rows: list[RowChange], key: str) -> list[str]:
     return [name for name in dict.fromkeys(name for row in rows for name in (row.after or row.before)) if name != key]
 
 
-def _row(row: RowChange, asked: Asking) -> Row:
-    text: Callable[[Any], str | None] = partial(cell, viewer=asked.viewer)
+def _row(row: RowChange, made: Cells) -> Row:
+    text = made.cell
     if row.kind == "changed":
         return Row(
             text(row.key), tuple((name, text(row.before[name]), text(value)) for name, value in row.after.items())

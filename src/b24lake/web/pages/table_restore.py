@@ -42,6 +42,7 @@ def restore(layer: str, name: str, asked: Asked, form: Sent) -> Response:
         )
     except B24LakeError as error:
         return _page(asked, layer, name, version, error=error)
+    site.index.changed()
     said = asked.say("{table} holds again what it held in version {version}. This is version {new}.")
     if done.version is None:
         said = asked.say("Version {version} is the newest one of {table}: nothing was written.")

@@ -111,6 +111,7 @@ def describe_columns(layer: str, name: str, asked: Asked, form: Sent) -> Respons
 
 
 def _done(asked: Asking, layer: str, name: str, *, changed: bool) -> Response:
+    asked.site.index.changed()
     said = asked.say("The settings are saved.") if changed else asked.say("Nothing was changed.")
     return seen_after(asked, f"/catalog/{layer}/{name}/settings", said)
 

@@ -1,13 +1,10 @@
-"""What the pages on versions share: the table, its versions as they are shown, and values as people read them."""
+"""What the pages on versions share: the table, and its versions as they are shown."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Any
+from datetime import datetime
 
 from deltalake import DeltaTable
 from sqlalchemy import select
@@ -17,10 +14,6 @@ from b24lake.lake import catalog, retention
 from b24lake.lake.place import Place
 from b24lake.lake.versions import VersionInfo, history
 from b24lake.web.asking import Asking
-from b24lake.web.rendering import Viewer
-
-LONGEST = 160
-"""Signs of a value that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +102,3 @@ def did(asked: Asking, one: VersionInfo) -> str:
         "vacuum": _("Old files removed"),
         "bookmark": _("Bookmark"),
     }.get(one.did, one.did)
-
-
-def cells(values: Iterable[Any], viewer: Viewer) -> list[str | None]:
-    """Values for people; None where there is none."""
-    return [cell(value, viewer) for value in values]
-
-
-def cell(value: Any, viewer: Viewer) -> str | None:
-    """A value for people; None where there is none."""
-    match value:
-        case None:
-            return None
-        case datetime():
-            text = viewer.moment(value)
-        case bool():
-            text = str(value).lower()
-        case Decimal():
-            text = f"{value.normalize():f}"
-        case str() | int() | float() | date():
-            text = str(value)
-        case bytes():
-            text = value.hex()
-        case _:
-            text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"

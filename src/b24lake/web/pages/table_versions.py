@@ -14,9 +14,10 @@ from b24lake.lake.looking import rows_then
 from b24lake.lake.table import schema_of
 from b24lake.lake.versions import VersionInfo, as_of
 from b24lake.web.asking import Asked, Asking
+from b24lake.web.cells import lines
 from b24lake.web.failing import status_of
 from b24lake.web.pages.one_table import frame
-from b24lake.web.pages.table_then import Table, cells, shown, table_of
+from b24lake.web.pages.table_then import Table, shown, table_of
 
 router = APIRouter(prefix="/catalog/{layer}/{name}/versions", include_in_schema=False)
 LISTED = 100  # versions on a page
@@ -75,5 +76,5 @@ def _rows(table: Table, info: VersionInfo) -> pa.Table:
 def _grid(asked: Asking, rows: pa.Table) -> dict[str, Any]:
     return {
         "columns": [(each.name, type_name(each.type), comment(each)) for each in rows.schema],
-        "rows": [cells(row.values(), asked.viewer) for row in rows.to_pylist(maps_as_pydicts="lossy")],
+        "rows": lines(rows, asked.viewer.zone),
     }

@@ -75,6 +75,7 @@ def save(asked: Asked, source_id: str, form: Sent) -> Response:
         errors[""] = error
     if errors:
         return _shown(asked, frame.look(asked, source_id), typed, errors)
+    asked.site.index.changed()  # tables may have been moved
     return frame.onward(asked, source, TABLES, form, said)
 
 

@@ -284,12 +284,3 @@ document.addEventListener("DOMContentLoaded", () => {
     if (view.scale < 0.4 && places.has(chosen.table)) centre(chosen.table);
   }).observe(svg);
 });
-// Copying the SQL of a join; where the browser does not let pages write to the clipboard, it is marked to be copied.
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy]");
-  if (!button) return;
-  const code = button.closest(".join").querySelector("pre code");
-  getSelection().selectAllChildren(code);
-  await navigator.clipboard?.writeText(code.textContent);
-  if (navigator.clipboard) button.querySelector("span").textContent = button.dataset.copied;
-});
