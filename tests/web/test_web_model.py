@@ -107,7 +107,7 @@ def test_a_table_shows_its_joins_on_its_own_page(filled: Web) -> None:
     assert len(set(ids)) == len(ids) == len(shown)
     assert set(re.findall(r'data-copy="([^"]+)"', part)) == set(ids)
     assert "the definitions of its columns" in part  # of deal_fields
-    assert "No table that is here" in filled.get("/catalog/raw/nothing/relations").text
+    assert "No table of this lake" in filled.get("/catalog/raw/nothing/relations").text
 
 
 @pytest.mark.parametrize("asked", [{"table": "raw.nothing"}, {"from": DEALS, "to": "x' OR 1=1"}, {"table": "<b>"}])
