@@ -67,7 +67,8 @@ def test_from_the_empty_page_to_an_incremental_run_in_portuguese(
     page.locator("#runs tbody tr a").first.click()
     expect(page.get_by_text("Sucesso").first).to_be_visible(timeout=LONG)
     assert english(page) == []
-    page.goto("/catalog/raw/bitrix24_deals/rows")
-    expect(page.get_by_role("columnheader", name="OPPORTUNITY", exact=True)).to_be_visible()
-    assert english(page) == []
+    for tab, heading in (("", "Colunas"), ("/use", "Exportar"), ("/versions", "Versões"), ("/lineage", "De onde vem")):
+        page.goto(f"/catalog/raw/bitrix24_deals{tab}")
+        expect(page.get_by_role("heading", name=heading).first).to_be_visible()
+        assert english(page) == []
     context.close()
