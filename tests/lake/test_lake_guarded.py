@@ -14,7 +14,7 @@ import pytest
 from lake_rows import Deals, rows
 
 from b24lake.errors import StreamError, UsageError
-from b24lake.lake.guarded import MEMORY_BYTES, MODULE, guarded_query, guarded_stream, preview
+from b24lake.lake.guarded import MEMORY_BYTES, MODULE, guarded_query, guarded_stream
 from b24lake.lake.query import query
 
 GB = 1024**3
@@ -155,13 +155,10 @@ def test_time_also_ends_an_answer_that_is_being_read(large: Path) -> None:
             pass
 
 
-def test_a_preview_is_some_rows_with_what_their_columns_mean(large: Path) -> None:
-    found = preview(large, "raw.bitrix24_deals", limit=5)
+def test_rows_come_with_what_their_columns_mean(large: Path) -> None:
+    found = guarded_query(large, "SELECT * FROM raw.bitrix24_deals", limit=5)
     assert found.num_rows == 5
     assert found.schema.field("TITLE").metadata == {b"comment": b"Title"}
-    assert preview(large, "raw.bitrix24_deals").num_rows == 100
-    with pytest.raises(UsageError, match="no table"):
-        preview(large, 'raw."; DROP TABLE x')
 
 
 def test_the_usual_query_needs_far_less_memory_than_it_may_have(large: Path) -> None:
