@@ -60,7 +60,7 @@ def diagram(
         section="catalog",
         nodes=nodes,
         lines=lines,
-        told=_told(nodes, lines),
+        diagram=_told(nodes, lines),
         portals=whole.portals,
         portal=portal,
         fields=fields,
