@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psutil
 import pyarrow as pa
@@ -14,6 +15,7 @@ from lake_rows import NOON, SCHEMA, STAMP, Deals, rows, with_columns
 
 from b24lake.errors import StopError, StreamError
 from b24lake.lake import staging as staging_module
+from b24lake.lake.held import hold
 from b24lake.lake.keys import Deletions
 from b24lake.lake.merging import commit_merge
 from b24lake.lake.parts import STAGING
@@ -232,6 +234,22 @@ def test_vacuum_spares_staged_spools_and_committed_parts(deals: Deals) -> None:
     deals.delta().vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
     assert commit_merge(deals.path, deals.owner, staged, deals.commit()).inserted == 1
     assert sorted(deals.read()) == [1, 2]
+
+
+def test_whoever_is_interrupted_while_rows_are_held_holds_them_once(
+    deals: Deals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*batch: Any) -> None:
+        hold(*batch)
+        raise KeyboardInterrupt
+
+    staging = Staging(deals.path, "r1", "ID", schema=SCHEMA, facts={"clock": NOON.isoformat()})
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(staging_module, "hold", interrupted)
+        staging.add(rows(range(1, 801)), [(0, 800)])
+    assert staging.leave()
+    left = unfinished(deals.path)["r1"]
+    assert (left.rows, left.closed) == (800, ((0, 800),))
 
 
 # --- size -------------------------------------------------------------------------------------------------------------

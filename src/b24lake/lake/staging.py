@@ -207,13 +207,17 @@ class Staging:
             self._flush()
 
     def _hold(self) -> None:
-        """Write down what came since the last batch was held; nothing where nothing came."""
+        """Write down what came since the last batch was held; nothing where nothing came.
+
+        Whoever is interrupted in the middle of it and does it again (`leave`) writes the same batch, not one more.
+        """
         if self._unheld:
             self._announce()
-            self._batches += 1
+            number = self._batches + 1
             rows = pa.concat_tables([rows for rows, _ in self._unheld], promote_options="default")
-            hold(self.folder, self._batches, rows, [one for _, closed in self._unheld for one in closed])
+            hold(self.folder, number, rows, [one for _, closed in self._unheld for one in closed])
             self._unheld.clear()
+            self._batches = number
 
     def _announce(self) -> None:
         """Before anything is written: say that there is this read, so that nothing of it is left lying about."""
